@@ -1,0 +1,1 @@
+"""What an event costs. Run one with ``python -m bench.decode``; ``make bench`` runs them all."""

@@ -1,0 +1,1 @@
+"""Stages over events: what stands between a decoder and the user. Sans-IO: clocks are handed in."""

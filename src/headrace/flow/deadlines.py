@@ -1,0 +1,77 @@
+"""When to stop waiting. Sans-IO: whoever waits hands in the time, in seconds of one monotonic clock.
+
+Law kept here: only a token is progress; keepalives, pings and comments are none.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+Phase = Literal["first_token", "idle", "total", "limit"]
+
+
+class Timeouts(NamedTuple):
+    """How long to wait, in seconds; None: for ever.
+
+    Attributes:
+        first_token_s: from the request to the first token.
+        idle_s: from one token to the next.
+        total_s: from the request to the end.
+    """
+
+    first_token_s: float | None = 600.0
+    idle_s: float | None = 120.0
+    total_s: float | None = None
+
+
+class Deadlines:
+    """The deadlines of one attempt."""
+
+    def __init__(self, timeouts: Timeouts) -> None:
+        self._timeouts = timeouts
+        self._limit_s: float | None = None
+        self._started: float | None = None
+        self._token: float | None = None
+
+    def start(self, now: float) -> None:
+        """Start the clock: the request goes out."""
+        self._started = now
+
+    def progress(self, now: float) -> None:
+        """Note that a token came."""
+        self._token = now
+
+    def limit(self, seconds: float) -> None:
+        """Set the caller's own limit, from the request on: its end is a stop, not a failure."""
+        self._limit_s = seconds if self._limit_s is None else min(seconds, self._limit_s)
+
+    def next(self) -> tuple[float, Phase] | None:
+        """Give the earliest deadline and what it stands for; None: there is none."""
+        if self._started is None:
+            return None
+        first, idle, total = self._timeouts
+        waits: list[tuple[float, Phase]] = []
+        if self._token is None:
+            if first is not None:
+                waits.append((self._started + first, "first_token"))
+        elif idle is not None:
+            waits.append((self._token + idle, "idle"))
+        if total is not None:
+            waits.append((self._started + total, "total"))
+        if self._limit_s is not None:
+            waits.append((self._started + self._limit_s, "limit"))
+        return min(waits) if waits else None
+
+    def describe(self, phase: Phase) -> str:
+        """Say in words what a deadline of the timeouts means."""
+        first, idle, total = self._timeouts
+        if phase == "first_token":
+            return f"no token came within {first:g} s (the first-token timeout)"
+        if phase == "idle":
+            return f"no further token came within {idle:g} s (the idle timeout)"
+        return f"the answer was not complete within {total:g} s (the total timeout)"
+
+    def wait_s(self, now: float) -> float | None:
+        """Give the seconds that are left until the earliest deadline, at least 0; None: no bound."""
+        due = self.next()
+        return None if due is None else max(0.0, due[0] - now)

@@ -1,0 +1,302 @@
+"""The blocking transport: urllib3, with sockets that another thread can cut.
+
+Laws kept here: sync is not a loop behind a facade; a cut is a `shutdown` of the socket from the other thread, and the
+reader closes it (closing a urllib3 response from another thread hangs on a silent read, and before the headers there is
+no response to close); a thread that waits for a connection, a handshake or headers is woken by it too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import socket
+import ssl
+import threading
+from typing import TYPE_CHECKING, Any
+
+import urllib3
+import urllib3.connection
+import urllib3.exceptions
+
+from headrace.errors import BrokenStreamError, ConnectError, TLSError
+from headrace.transport.base import SETTLE_S, Head, WaitExpired, check_url, default_ssl_context, proxy_for
+
+if TYPE_CHECKING:
+    from headrace.wire.registry import HTTPRequest
+
+_CHUNK = 65536
+_opening = threading.local()
+
+
+class _Handle:
+    """A socket that can be cut by whoever holds the handle, and the moment before there is one."""
+
+    def __init__(self) -> None:
+        self.cut_requested = False
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+
+    def attach(self, sock: Any) -> None:
+        """Take the socket that is about to be waited for."""
+        with self._lock:
+            self._socket = sock
+            if self.cut_requested:
+                self._shutdown()
+
+    def detach(self) -> socket.socket | None:
+        """Let go of the socket: from now on a cut does not touch it."""
+        with self._lock:
+            sock, self._socket = self._socket, None
+            return sock
+
+    def cut(self) -> None:
+        """Wake whoever waits for the socket, and tell the other side, now."""
+        with self._lock:
+            self.cut_requested = True
+            self._shutdown()
+
+    def settimeout(self, seconds: float | None) -> None:
+        """Bound the next wait for the socket."""
+        if self._socket is not None:
+            self._socket.settimeout(seconds)
+
+    def _shutdown(self) -> None:
+        if self._socket is not None:
+            # past the TLS object, whose own shutdown may wait: the raw socket's
+            raw = getattr(self._socket, "socket", self._socket)
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(raw, socket.SHUT_RDWR)
+
+
+class _Cuttable:
+    """Mixed into urllib3's connections: the handle of the request that is being opened learns of the socket."""
+
+    sock: Any
+    timeout: Any
+
+    def _new_conn(self) -> socket.socket:
+        handle: _Handle | None = getattr(_opening, "handle", None)
+        if handle is None:
+            return super()._new_conn()  # type: ignore[misc,no-any-return]
+        return _connect(self, handle)
+
+    def connect(self) -> None:
+        super().connect()  # type: ignore[misc]
+        self._tell()
+
+    def putrequest(self, *args: Any, **kwargs: Any) -> None:
+        self._tell()  # a connection of the pool that was connected before
+        super().putrequest(*args, **kwargs)  # type: ignore[misc]
+
+    def _tell(self) -> None:
+        handle: _Handle | None = getattr(_opening, "handle", None)
+        if handle is not None and self.sock is not None:
+            handle.attach(self.sock)
+
+
+def _connect(connection: Any, handle: _Handle) -> socket.socket:
+    """Connect as urllib3 does, but let the handle have each socket before it is waited for."""
+    host, port = connection._dns_host, connection.port
+    try:
+        addresses = socket.getaddrinfo(host.strip("[]"), port, 0, socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise urllib3.exceptions.NameResolutionError(connection.host, connection, error) from error  # type: ignore[arg-type]
+    last: OSError | None = None
+    for family, kind, protocol, _, address in addresses:
+        sock = socket.socket(family, kind, protocol)
+        try:
+            for option in connection.socket_options or ():
+                sock.setsockopt(*option)
+            sock.settimeout(connection.timeout)
+            handle.attach(sock)
+            if handle.cut_requested:
+                raise ConnectionAbortedError("cut")
+            sock.connect(address)
+        except OSError as error:
+            handle.detach()
+            sock.close()
+            last = error
+            if handle.cut_requested:
+                break
+        else:
+            return sock
+    if isinstance(last, TimeoutError):
+        raise urllib3.exceptions.ConnectTimeoutError(connection, "connect timeout") from last
+    raise urllib3.exceptions.NewConnectionError(connection, str(last)) from last
+
+
+class _HTTPConnection(_Cuttable, urllib3.connection.HTTPConnection):
+    pass
+
+
+class _HTTPSConnection(_Cuttable, urllib3.connection.HTTPSConnection):
+    pass
+
+
+class _HTTPPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _HTTPConnection
+
+
+class _HTTPSPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _HTTPSConnection  # type: ignore[assignment]
+
+
+class BlockingTransport:
+    """Connections of one client, pooled.
+
+    Args:
+        connect_s: how long a connection may take, in seconds.
+        ssl_context: what is trusted; by default what the system and the environment say.
+    """
+
+    def __init__(self, *, connect_s: float = 10.0, ssl_context: ssl.SSLContext | None = None) -> None:
+        self.connect_s = connect_s
+        self._ssl_context = ssl_context
+        self._pools: dict[tuple[str | None, bool], urllib3.PoolManager] = {}
+        self._lock = threading.Lock()
+
+    def connection(self) -> _Connection:
+        """Make a connection for one request."""
+        return _Connection(self)
+
+    def pool(self, url: str) -> urllib3.PoolManager:
+        """Give the pool that the URL is to be asked through, a proxy's or none's."""
+        check_url(url)
+        proxy = proxy_for(url)
+        # certificates take their time to load: a plain connection on this machine does without
+        tls = url.startswith("https:") or (proxy or "").startswith("https:")
+        with self._lock:
+            pool = self._pools.get((proxy, tls))
+            if pool is None:
+                context = (self._ssl_context or default_ssl_context()) if tls else None
+                pool = self._pools[proxy, tls] = self._make(proxy, context)
+            return pool
+
+    def close(self) -> None:
+        """Close all connections that nobody uses; those in use are closed by their users."""
+        with self._lock:
+            for pool in self._pools.values():
+                pool.clear()
+            self._pools.clear()
+
+    def _make(self, proxy: str | None, context: ssl.SSLContext | None) -> urllib3.PoolManager:
+        settings: dict[str, Any] = {"ssl_context": context, "retries": False, "maxsize": 32}
+        if proxy is None:
+            pool = urllib3.PoolManager(**settings)
+        else:
+            auth = urllib3.util.parse_url(proxy).auth
+            headers = urllib3.make_headers(proxy_basic_auth=auth) if auth else None
+            pool = urllib3.ProxyManager(proxy, proxy_headers=headers, proxy_ssl_context=context, **settings)
+        pool.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
+        return pool
+
+
+class _Connection:
+    def __init__(self, transport: BlockingTransport) -> None:
+        self._transport = transport
+        self._handle = _Handle()
+        self._response: urllib3.BaseHTTPResponse | None = None
+        self._waits: float | None = None
+        self._ended = False
+
+    def open(self, request: HTTPRequest, wait_s: float | None) -> Head:
+        pool = self._transport.pool(request.url)
+        connect_s = self._transport.connect_s if wait_s is None else min(self._transport.connect_s, wait_s)
+        _opening.handle = self._handle
+        try:
+            self._response = response = pool.urlopen(
+                request.method,
+                request.url,
+                body=request.body,
+                headers=request.headers,
+                timeout=urllib3.Timeout(connect=connect_s, read=wait_s),
+                preload_content=False,
+                redirect=False,
+                retries=False,
+            )
+        except (urllib3.exceptions.HTTPError, OSError, http.client.HTTPException) as error:
+            self._handle.detach()
+            raise _error(error) from error
+        finally:
+            _opening.handle = None
+        self._waits = wait_s
+        return Head(response.status, {name.lower(): value for name, value in response.headers.items()})
+
+    def read(self, wait_s: float | None) -> bytes:
+        response = self._response
+        assert response is not None
+        if wait_s != self._waits:
+            self._waits = wait_s
+            # 0 would make the socket non-blocking
+            self._handle.settimeout(None if wait_s is None else max(wait_s, 0.001))
+        try:
+            data = response.read1(_CHUNK)
+        except (urllib3.exceptions.HTTPError, OSError, http.client.HTTPException, ValueError) as error:
+            if self._handle.cut_requested:
+                raise BrokenStreamError("the stream was cut by its reader") from None
+            raise _error(error) from error
+        if self._handle.cut_requested:
+            raise BrokenStreamError("the stream was cut by its reader")
+        if not data:
+            self._ended = True
+        return data
+
+    def cut(self) -> None:
+        self._handle.cut()
+
+    def close(self, *, reuse: bool) -> None:
+        response, self._response = self._response, None
+        if response is None:
+            self._drop()
+            return
+        if reuse and not self._ended and not self._handle.cut_requested:
+            # the last frame has come; the end of the body mostly stands behind it
+            with contextlib.suppress(urllib3.exceptions.HTTPError, OSError, http.client.HTTPException, ValueError):
+                self._handle.settimeout(SETTLE_S)
+                self._ended = not response.read1(_CHUNK)
+        if self._ended and not self._handle.cut_requested:
+            self._handle.settimeout(None)
+            self._handle.detach()
+            response.release_conn()
+            return
+        self._drop()
+        response.close()
+
+    def _drop(self) -> None:
+        sock = self._handle.detach()
+        if sock is not None:
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(getattr(sock, "socket", sock), socket.SHUT_RDWR)
+            sock.close()
+
+
+def _error(error: BaseException) -> Exception:
+    """Say what a library's error means in ours."""
+    seen: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in seen:
+        seen.append(cause)
+        reason = getattr(cause, "reason", None)
+        cause = reason if isinstance(reason, BaseException) else cause.__cause__ or cause.__context__
+    text = str(seen[-1]) or type(seen[-1]).__name__
+    if any(isinstance(e, ssl.SSLCertVerificationError) for e in seen):
+        return TLSError(f"the server's certificate is not trusted: {text}")
+    if any(isinstance(e, ssl.SSLError | urllib3.exceptions.SSLError) and not _timed_out(e) for e in seen):
+        return TLSError(f"no TLS connection: {text}")
+    if any(isinstance(e, urllib3.exceptions.ConnectTimeoutError) for e in seen) and not any(
+        isinstance(e, urllib3.exceptions.NewConnectionError) for e in seen
+    ):
+        return ConnectError("no connection within the connect timeout")
+    if any(isinstance(e, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ProxyError) for e in seen):
+        return ConnectError(f"no connection: {text}")
+    if any(_timed_out(e) for e in seen):
+        return WaitExpired()
+    if any(isinstance(e, http.client.IncompleteRead | urllib3.exceptions.InvalidChunkLength) for e in seen):
+        text = "the server closed it in the middle of the body"
+    elif any(isinstance(e, http.client.RemoteDisconnected) for e in seen):
+        text = "the server closed it without an answer"
+    return BrokenStreamError(f"the connection broke: {text}")
+
+
+def _timed_out(error: BaseException) -> bool:
+    return isinstance(error, TimeoutError | urllib3.exceptions.ReadTimeoutError)

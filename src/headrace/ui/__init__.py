@@ -1,0 +1,1 @@
+"""The web page and the JavaScript client: static files, served as they are by the gateway."""

@@ -1,0 +1,162 @@
+"""The shape of a chunk, as far as it is needed: a fast typed decode, and a patient one for what does not fit.
+
+Unknown keys are left in the native frame.  `parse` takes about 0.3 µs for a usual chunk; the patient path takes odd
+types (numbers as ids, an object as arguments, ``null`` anywhere) and lone surrogates as they come.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Struct
+
+from headrace.wire.parts import as_count, as_dict, as_text, loads_leniently, repaired
+
+if TYPE_CHECKING:
+    from headrace.wire.framing import Frame
+
+
+class Function(Struct):
+    """Name and arguments of a call."""
+
+    name: str | None = None
+    arguments: Any = None
+
+
+class CallDelta(Struct):
+    """A fragment of a tool call."""
+
+    index: int | None = None
+    id: str | None = None
+    function: Function | None = None
+    custom: dict[str, Any] | None = None
+
+
+class Delta(Struct):
+    """What a choice adds."""
+
+    content: str | list[Any] | None = None
+    refusal: str | None = None
+    tool_calls: list[CallDelta] | None = None
+    function_call: Function | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    reasoning_details: list[Any] | None = None
+    annotations: list[Any] | None = None
+    images: list[Any] | None = None
+    executed_tools: list[Any] | None = None
+    audio: dict[str, Any] | None = None
+
+
+class ChunkChoice(Struct):
+    """An alternative answer's share of a chunk."""
+
+    index: int = 0
+    delta: Delta | None = None
+    finish_reason: str | None = None
+    logprobs: dict[str, Any] | None = None
+    content_filter_results: dict[str, Any] | None = None
+    content_filter_offsets: dict[str, Any] | None = None
+
+
+class Chunk(Struct):
+    """A frame's object."""
+
+    id: str | None = None
+    object: str | None = None
+    model: str | None = None
+    choices: list[ChunkChoice] | None = None
+    usage: dict[str, Any] | None = None
+    error: Any = None
+    x_groq: dict[str, Any] | None = None
+    citations: list[Any] | None = None
+    search_results: list[Any] | None = None
+
+
+_decode = msgspec.json.Decoder(Chunk).decode
+
+
+def parse(frame: Frame) -> Chunk | Any:
+    """Decode a frame; what is JSON but no object is given as it is.
+
+    Raises:
+        WireError: if it is not JSON.
+    """
+    try:
+        return _decode(frame.data)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        value = loads_leniently(frame)
+        return from_value(value) if isinstance(value, dict) else value
+
+
+def from_value(value: dict[str, Any], *, said: str = "delta") -> Chunk:
+    """Take from a decoded object what fits.
+
+    Args:
+        value: a chunk, or a whole completion.
+        said: the key of a choice's content: ``delta`` in a chunk, ``message`` in a whole completion.
+    """
+    choices = value.get("choices")
+    return Chunk(
+        id=_id(value.get("id")),
+        object=repaired(as_text(value.get("object"))),
+        model=repaired(as_text(value.get("model"))),
+        choices=[_choice(c, said) for c in choices if isinstance(c, dict)] if isinstance(choices, list) else None,
+        usage=as_dict(value.get("usage")),
+        error=value.get("error"),
+        x_groq=as_dict(value.get("x_groq")),
+        citations=_list(value.get("citations")),
+        search_results=_list(value.get("search_results")),
+    )
+
+
+def _choice(value: dict[str, Any], said: str) -> ChunkChoice:
+    delta = as_dict(value.get(said))
+    reason = value.get("finish_reason")
+    return ChunkChoice(
+        index=as_count(value.get("index")) or 0,
+        delta=None if delta is None else _delta(delta),
+        finish_reason=None if reason is None else repaired(str(reason)),
+        logprobs=as_dict(value.get("logprobs")),
+        content_filter_results=as_dict(value.get("content_filter_results")),
+        content_filter_offsets=as_dict(value.get("content_filter_offsets")),
+    )
+
+
+def _delta(value: dict[str, Any]) -> Delta:
+    content, calls = value.get("content"), value.get("tool_calls")
+    return Delta(
+        content=content if isinstance(content, str | list) else None,
+        refusal=as_text(value.get("refusal")),
+        tool_calls=[_call(c) for c in calls if isinstance(c, dict)] if isinstance(calls, list) else None,
+        function_call=_function(value.get("function_call")),
+        reasoning_content=as_text(value.get("reasoning_content")),
+        reasoning=as_text(value.get("reasoning")),
+        reasoning_details=_list(value.get("reasoning_details")),
+        annotations=_list(value.get("annotations")),
+        images=_list(value.get("images")),
+        executed_tools=_list(value.get("executed_tools")),
+        audio=as_dict(value.get("audio")),
+    )
+
+
+def _call(value: dict[str, Any]) -> CallDelta:
+    return CallDelta(
+        index=as_count(value.get("index")),
+        id=_id(value.get("id")),
+        function=_function(value.get("function")),
+        custom=as_dict(value.get("custom")),
+    )
+
+
+def _function(value: Any) -> Function | None:
+    return Function(as_text(value.get("name")), value.get("arguments")) if isinstance(value, dict) else None
+
+
+def _id(value: Any) -> str | None:
+    return repaired(str(value)) if isinstance(value, str | int) else None
+
+
+def _list(value: Any) -> list[Any] | None:
+    return value if isinstance(value, list) else None

@@ -1,0 +1,124 @@
+"""Wires by name: which decoder, which request, which path and which way to show a key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+from msgspec import Struct
+
+from headrace.wire import anthropic, openai_chat
+from headrace.wire.framing import SSEFramer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from headrace.events import Event
+    from headrace.request import Request
+    from headrace.wire.framing import Frame
+    from headrace.wire.providers import Provider, WireName
+
+WIRES: tuple[WireName, ...] = ("openai-chat", "anthropic")
+
+
+class Decoder(Protocol):
+    """A wire's decoder: frames of one attempt in, events out; see `headrace.wire.openai_chat.OpenAIChatDecoder`."""
+
+    done: bool
+
+    @property
+    def finished(self) -> bool:
+        """Whether the provider has said why the answer ended."""
+        ...
+
+    def feed(self, frame: Frame) -> list[Event]:
+        """Take a frame in."""
+        ...
+
+    def whole(self, body: bytes) -> list[Event]:
+        """Take an answer that came as one JSON document."""
+        ...
+
+    def finish(self) -> list[Event]:
+        """Say that no more frames come."""
+        ...
+
+
+class HTTPRequest(Struct, frozen=True):
+    """What a transport sends.
+
+    Attributes:
+        method: of HTTP.
+        url: absolute.
+        headers: to send.
+        body: bytes of JSON.
+    """
+
+    method: str
+    url: str
+    headers: dict[str, str]
+    body: bytes
+
+
+def make_decoder(
+    wire: WireName, *, provider: Provider | None = None, think_tags: bool | None = None, secrets: Iterable[str] = ()
+) -> Decoder:
+    """Make a decoder for a wire, with a provider's habits where one is given."""
+    name = provider.name if provider else None
+    if wire == "anthropic":
+        return anthropic.AnthropicDecoder(provider=name, secrets=secrets)
+    tags = provider.think_tags if provider and think_tags is None else bool(think_tags)
+    return openai_chat.OpenAIChatDecoder(
+        provider=name,
+        marker=provider.marker if provider else True,
+        marker_ends=provider.marker_ends if provider else False,
+        extension_usage=provider.extension_usage if provider else False,
+        think_tags=tags,
+        secrets=secrets,
+    )
+
+
+def make_framer(wire: WireName) -> SSEFramer:  # noqa: ARG001 - both wires are server-sent events
+    """Make a framer for a wire."""
+    return SSEFramer()
+
+
+def encode_http(
+    request: Request, provider: Provider, *, key: str | None, base_url: str, headers: dict[str, str] | None = None
+) -> HTTPRequest:
+    """Write the HTTP request for a provider.
+
+    Raises:
+        UsageError: for what the wire cannot say.
+    """
+    sent = {
+        "content-type": "application/json",
+        "accept": "text/event-stream",
+        "accept-encoding": "identity",  # a compressing hop holds tokens back
+        **provider.headers,
+    }
+    base = base_url.rstrip("/")
+    body: dict[str, Any]
+    if provider.wire == "anthropic":
+        url = base.removesuffix("/v1") + "/v1/messages"
+        body = anthropic.encode_request(request, provider)
+        if key:
+            sent["x-api-key"] = key
+    else:
+        url = base + "/chat/completions"
+        body = openai_chat.encode_request(request, provider)
+        if key:
+            sent["authorization"] = f"Bearer {key}"
+    sent.update({name.lower(): value for name, value in (headers or {}).items()})
+    return HTTPRequest("POST", url, sent, msgspec.json.encode(body))
+
+
+def detect_wire(frame: Frame) -> WireName:
+    """Guess the wire from a stream's first frame: Anthropic's carry a ``type``, OpenAI's ``choices``."""
+    try:
+        value = msgspec.json.decode(frame.data)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        value = None
+    if isinstance(value, dict) and "choices" not in value and isinstance(value.get("type"), str):
+        return "anthropic"
+    return "openai-chat"
