@@ -50,6 +50,6 @@ def test_javascript_client() -> None:
     )
     report = done.stdout + done.stderr
     assert done.returncode == 0, report
-    counts = {name: int(n) for name, n in re.findall(r"^# (pass|fail|cancelled|skipped) (\d+)$", done.stdout, re.M)}
+    counts = {name: int(n) for name, n in re.findall(r"(?m)^# (pass|fail|cancelled|skipped) (\d+)$", done.stdout)}
     assert counts["pass"] > 0, report
     assert (counts["fail"], counts["cancelled"], counts["skipped"]) == (0, 0, 0), report

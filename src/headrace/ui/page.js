@@ -105,9 +105,9 @@ const stateText = find(document, "#state", HTMLElement);
 const figuresText = find(document, "#figures", HTMLElement);
 const notice = find(document, "#notice", HTMLElement);
 const welcome = find(document, "#welcome", HTMLElement);
+const scroller = find(document, "#scroller", HTMLElement);
 const transcript = find(document, "#transcript", HTMLElement);
 const turnTemplate = find(document, "#turn", HTMLTemplateElement);
-const root = document.documentElement;
 
 /** Writes text into the page: gathered, once a frame, or now and then while the page is hidden and has no frames. */
 class TextWriter {
@@ -146,8 +146,9 @@ class Follower {
   #lastTop = 0;
 
   constructor() {
-    addEventListener("scroll", () => this.#scrolled(), { passive: true });
-    addEventListener("resize", () => this.contentGrew());
+    scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    // The window changes, or the question grows: the end is elsewhere.
+    new ResizeObserver(() => this.contentGrew()).observe(scroller);
     latestButton.addEventListener("click", () => this.toEnd());
   }
 
@@ -159,16 +160,16 @@ class Follower {
   toEnd() {
     this.#following = true;
     latestButton.hidden = true;
-    scrollTo({ top: root.scrollHeight, behavior: "instant" });
+    scroller.scrollTo({ top: scroller.scrollHeight, behavior: "instant" });
   }
 
   #distance() {
-    return root.scrollHeight - root.clientHeight - root.scrollTop;
+    return scroller.scrollHeight - scroller.clientHeight - scroller.scrollTop;
   }
 
   /** Any step up leaves the end, however small: only so the page never pulls against its reader. */
   #scrolled() {
-    const top = root.scrollTop;
+    const top = scroller.scrollTop;
     if (this.#distance() < NEAR_END_PX && top >= this.#lastTop) this.#following = true;
     else if (top < this.#lastTop) this.#following = false;
     this.#lastTop = top;
@@ -190,6 +191,7 @@ class Turn {
   /** @type {EndEvent | null} */
   #end = null;
   #model = "";
+  #simulated = false;
   #ticker = setInterval(() => this.#showFigures(), FIGURES_MS);
 
   /**
@@ -224,7 +226,7 @@ class Turn {
         else if (event.type === "end") this.#finish(event);
       }
     } catch (error) {
-      if (signal.aborted) this.#close("stopped");
+      if (signal.aborted) this.#stopped();
       else this.#fail(error);
     }
   }
@@ -240,7 +242,21 @@ class Turn {
   /** @param {{model?: string, simulated: boolean}} event */
   #about({ model, simulated }) {
     this.#model = model ?? this.#model;
-    notice.hidden = !simulated;
+    this.#simulated = simulated;
+    this.#showOrigin();
+  }
+
+  /** The banner speaks of the answer that is read now; the label stays with its answer. */
+  #showOrigin() {
+    notice.hidden = !this.#simulated;
+    find(this.article, ".simulated", HTMLElement).hidden = !this.#simulated;
+  }
+
+  /** @param {string} text */
+  #note(text) {
+    const item = document.createElement("li");
+    item.textContent = text;
+    find(this.article, ".notes", HTMLElement).append(item);
   }
 
   /** @param {string} text */
@@ -248,6 +264,7 @@ class Turn {
     this.#lastAt = performance.now();
     if (this.#firstAt === 0) {
       this.#firstAt = this.#lastAt;
+      this.#showOrigin();
       this.#state = "streaming";
       this.#text = STATE_TEXT.streaming;
       this.#showState();
@@ -260,14 +277,14 @@ class Turn {
   #finish(end) {
     this.#end = end;
     this.#about(end);
-    const warnings = find(this.article, ".warnings", HTMLElement);
-    for (const { text } of end.warnings) {
-      const item = document.createElement("li");
-      item.textContent = `Note: ${text}`;
-      warnings.append(item);
-    }
-    warnings.hidden = end.warnings.length === 0;
+    if (this.#chars === 0) this.#note("The answer has no text.");
+    for (const { text } of end.warnings) this.#note(`Note: ${text}`);
     this.#close("done", OUTCOME_TEXT[end.outcome]);
+  }
+
+  #stopped() {
+    if (this.#chars === 0) this.#note("Stopped before the first token came.");
+    this.#close("stopped");
   }
 
   /** @param {unknown} error */
@@ -289,6 +306,7 @@ class Turn {
   #close(state, text = STATE_TEXT[state]) {
     clearInterval(this.#ticker);
     this.writer.flush();
+    this.#showOrigin();
     this.answer.ariaBusy = "false";
     this.#state = state;
     this.#text = text;
@@ -311,16 +329,16 @@ class Turn {
     const running = this.#state === "waiting" || this.#state === "streaming";
     const about = usage?.estimated ? "≈ " : "";
     const counts = [
-      usage?.input_tokens == null ? "" : `${about}${count(usage.input_tokens)} in`,
-      usage?.output_tokens == null ? "" : `${about}${count(usage.output_tokens)} out`,
-    ].filter(Boolean);
+      usage?.input_tokens == null ? "" : `${about}${count(usage.input_tokens)} tokens in`,
+      usage?.output_tokens == null ? "" : `${about}${count(usage.output_tokens)} tokens out`,
+    ];
     const waited = performance.now() - this.#startedAt;
     return [
       this.#state === "waiting" && waited > 1000 ? `${Math.floor(waited / 1000)} s` : "",
       outcome ?? "",
       this.#firstAt === 0 ? "" : `first token ${duration(this.#firstAt - this.#startedAt)}`,
       this.#speed(running ? performance.now() : this.#lastAt),
-      counts.length === 0 ? "" : `tokens ${counts.join(", ")}`,
+      ...counts,
       running ? "" : this.#model,
     ]
       .filter(Boolean)
