@@ -17,6 +17,9 @@ myst_heading_anchors = 3
 # The README's links to files of the repository lead out of this documentation.
 suppress_warnings = ["myst.xref_missing"]
 
+# An "Attributes:" section describes the fields, which are not described a second time.
+napoleon_use_ivar = True
+
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 

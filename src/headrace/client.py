@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from headrace.transport.blocking import BlockingTransport
     from headrace.wire.registry import HTTPRequest
 
+
 class Options(TypedDict, total=False):
     """What a request may say beside model and prompt.
 
@@ -102,7 +103,8 @@ class Settings:
         if self._closed:
             raise UsageError("this client is closed; make another")
         given = dict(options)
-        headers: Any = {**self._headers, **(given.pop("headers", None) or {})}
+        more: Any = given.pop("headers", None) or {}
+        headers: dict[str, str] = {**self._headers, **more}
         timeouts: Any = given.pop("timeouts", None)
         think_tags: Any = given.pop("think_tags", None)
         target = self.target(model)
@@ -111,7 +113,7 @@ class Settings:
         request = make_request(target.model, prompt, **asked)
         http = encode_http(request, provider, key=target.key, base_url=target.base_url, headers=headers)
         if target.chosen:
-            print(f"headrace: no model was named; asking {target.name} ({target.chosen})", file=sys.stderr)
+            sys.stderr.write(f"headrace: no model was named; asking {target.name} ({target.chosen})\n")
         secrets = [s for s in (target.key, *headers.values()) if s and len(s) >= 8]
         exchange = Exchange(
             make_decoder(provider.wire, provider=provider, think_tags=think_tags, secrets=secrets),
@@ -133,9 +135,7 @@ class Client(Settings):
 
     _transport: BlockingTransport | None = None
 
-    def stream(
-        self, model: str | None = None, prompt: Prompt | None = None, **options: Unpack[Options]
-    ) -> Stream:
+    def stream(self, model: str | None = None, prompt: Prompt | None = None, **options: Unpack[Options]) -> Stream:
         """Make a stream; entering it sends the request.
 
         Args:
@@ -182,9 +182,7 @@ class AsyncClient(Settings):
 
     _transport: AsyncTransport | None = None
 
-    def stream(
-        self, model: str | None = None, prompt: Prompt | None = None, **options: Unpack[Options]
-    ) -> AsyncStream:
+    def stream(self, model: str | None = None, prompt: Prompt | None = None, **options: Unpack[Options]) -> AsyncStream:
         """Make a stream; entering it sends the request. See `Client.stream`."""
         target, http, exchange = self._prepare(model, prompt, options)
         if target.provider.simulated:
@@ -250,9 +248,7 @@ def stream(model: str | None = None, prompt: Prompt | None = None, **options: Un
     return made
 
 
-def astream(
-    model: str | None = None, prompt: Prompt | None = None, **options: Unpack[ClientOptions]
-) -> AsyncStream:
+def astream(model: str | None = None, prompt: Prompt | None = None, **options: Unpack[ClientOptions]) -> AsyncStream:
     """Stream one answer, in async code, over a connection of its own.
 
         async with headrace.astream("anthropic/claude-sonnet-4-5", "Write a haiku") as s:
@@ -276,6 +272,7 @@ def _divided(options: ClientOptions) -> tuple[Any, Any]:
 def _timeouts(given: Timeouts | tuple[float | None, float | None, float | None] | None) -> Timeouts | None:
     if given is None:
         return None
-    if len(given) != 3 or any(t is not None and t <= 0 for t in given):
+    times: tuple[float | None, ...] = given
+    if len(times) != 3 or any(t is not None and t <= 0 for t in times):
         raise UsageError("timeouts are (first_token_s, idle_s, total_s): three times above 0 in seconds, or None")
     return Timeouts(*given)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from msgspec import Struct
@@ -74,22 +74,23 @@ def read_config(value: dict[str, Any], where: str) -> Config:
     unknown = value.keys() - {"model", "providers"}
     if unknown:
         raise ConfigError(f"{where}: unknown keys: {', '.join(sorted(unknown))} (known: model, providers)")
-    model, rows = value.get("model"), value.get("providers", {})
+    model: Any = value.get("model")
+    rows: Any = value.get("providers", {})
     if not isinstance(model, str | None):
         raise ConfigError(f"{where}: model must be a text like 'provider/model'")
     if not isinstance(rows, dict):
         raise ConfigError(f"{where}: providers must be tables, [providers.NAME]")
     providers, keys = dict(PROVIDERS), dict[str, str]()
-    for name, given in rows.items():
+    for name, given in cast("dict[str, Any]", rows).items():
         if not isinstance(given, dict):
             raise ConfigError(f"{where}: [providers.{name}] must be a table")
-        row = dict(given)
+        row = cast("dict[str, Any]", given).copy()
         if "api_key" in row:
             keys[name] = str(row.pop("api_key"))
         for listed in ("key_env", "base_url_env"):
             if isinstance(row.get(listed), str):
                 row[listed] = [row[listed]]
-        known = msgspec.to_builtins(providers[name]) if name in providers else {"name": name}
+        known: dict[str, Any] = msgspec.to_builtins(providers[name]) if name in providers else {"name": name}
         extra = row.keys() - set(Provider.__struct_fields__) | row.keys() & {"name", "simulated"}
         if extra:
             raise ConfigError(f"{where}: [providers.{name}]: unknown keys: {', '.join(sorted(extra))}")

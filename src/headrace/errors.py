@@ -311,8 +311,8 @@ def type_for_word(word: str | None) -> str | None:
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
-    """Replace each of the secrets wherever it stands in the text."""
-    for secret in secrets:
+    """Replace each of the secrets wherever it stands in the text. To be done before the text is cut short."""
+    for secret in sorted(secrets, key=len, reverse=True):  # one may be the beginning of another
         if secret:
             text = text.replace(secret, "[redacted]")
     return text

@@ -88,8 +88,9 @@ class Usage(Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     def merged(self, later: Usage) -> Usage:
         """Give this snapshot overlaid with a later one of the same attempt: the last figure given wins, a key each."""
+        counts: dict[str, Any] = {n: _last(getattr(self, n), getattr(later, n)) for n in _COUNTS}
         return Usage(
-            **{n: _last(getattr(self, n), getattr(later, n)) for n in _COUNTS},
+            **counts,
             input_includes_cached=later.input_includes_cached,
             output_includes_reasoning=later.output_includes_reasoning,
             estimated=later.estimated,
@@ -98,8 +99,9 @@ class Usage(Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     def __add__(self, other: Usage) -> Usage:
         """Sum two attempts' or steps' usage; what neither has said stays None."""
+        counts: dict[str, Any] = {n: _sum(getattr(self, n), getattr(other, n)) for n in _COUNTS}
         return Usage(
-            **{n: _sum(getattr(self, n), getattr(other, n)) for n in _COUNTS},
+            **counts,
             input_includes_cached=self.input_includes_cached and other.input_includes_cached,
             output_includes_reasoning=self.output_includes_reasoning and other.output_includes_reasoning,
             estimated=self.estimated or other.estimated,
@@ -327,10 +329,25 @@ _anything = msgspec.json.Decoder()
 _NEWER = "event:"
 
 
+def _read(data: bytes | str) -> Event | None:
+    try:
+        return _decoder.decode(data)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        pass
+    try:
+        value = _anything.decode(data)
+        return Raw(name=_NEWER + value["type"], data=value)
+    except (msgspec.DecodeError, ValueError, RecursionError, TypeError, KeyError):
+        return None
+
+
 def encode_event(event: Event) -> bytes:
     """Encode an event as one line of JSON, without the line's end."""
     if type(event) is Raw and event.name.startswith(_NEWER):
-        return _encoder.encode(event.data)  # as the newer version had written it
+        written = _encoder.encode(event.data)
+        # A provider may name a frame so, too: only what reads back as this event was written by a newer version.
+        if _read(written) == event:
+            return written
     return _encoder.encode(event)
 
 
@@ -340,15 +357,10 @@ def decode_event(data: bytes | str) -> Event:
     Raises:
         ValueError: if the data is not a JSON object with a ``type``.
     """
-    try:
-        return _decoder.decode(data)
-    except msgspec.DecodeError:
-        pass
-    try:
-        value = _anything.decode(data)
-        return Raw(name=_NEWER + value["type"], data=value)
-    except (msgspec.DecodeError, TypeError, KeyError):
-        raise ValueError("not an event: a JSON object with a 'type' was expected") from None
+    event = _read(data)
+    if event is None:
+        raise ValueError("not an event: a JSON object with a 'type' was expected")
+    return event
 
 
 def encode_events(events: Iterable[Event]) -> bytes:

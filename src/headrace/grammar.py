@@ -43,11 +43,12 @@ RUN: dict[str, dict[type, str]] = {
     "ended": {},
 }
 
-# state of a part (None: not seen) -> event -> next state
+# state of a part (None: not seen; gone: its attempt was reset) -> event -> next state
 PART: dict[str | None, dict[type, str]] = {
     None: {PartStart: "open", PartWhole: "ended"},
     "open": {PartDelta: "open", PartReplace: "open", PartUpdate: "open", PartEnd: "ended"},
     "ended": {PartUpdate: "ended"},
+    "gone": {},
 }
 
 
@@ -62,6 +63,7 @@ class Grammar:
         self.state = "idle"
         self._parts: dict[str, str] = {}
         self._open: dict[str, tuple[str, int]] = {}
+        self._attempt: set[str] = set()  # the parts of the current attempt
         self._finished: set[int] = set()
 
     def feed(self, event: Event) -> None:
@@ -83,6 +85,9 @@ class Grammar:
         elif isinstance(event, StepStart | Reset | End):
             if self._open:
                 raise GrammarError(f"{kind.__name__} while parts are open: {sorted(self._open)}")
+            if isinstance(event, Reset):
+                self._parts.update(dict.fromkeys(self._attempt, "gone"))
+            self._attempt.clear()
             self._finished.clear()
         self.state = state
 
@@ -92,6 +97,8 @@ class Grammar:
         if then is None:
             raise GrammarError(f"{type(event).__name__} for part {event.part!r}, which is {now or 'unknown'}: {event}")
         self._parts[event.part] = then
+        if now is None:
+            self._attempt.add(event.part)
         if isinstance(event, PartStart):
             self._open[event.part] = (event.kind, event.choice)
         elif isinstance(event, PartDelta | PartReplace):

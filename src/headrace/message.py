@@ -89,7 +89,7 @@ class ToolCall(Struct, frozen=True):
             return {}
         try:
             return msgspec.json.decode(self.arguments)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise ValueError(f"the arguments of {self.name!r} are not JSON: {error}") from None
 
 
@@ -217,7 +217,8 @@ class Fold:
         self._spent: Usage | None = None
         self._usage: Usage | None = None
         self._finishes: dict[int, ChoiceFinish] = {}
-        self._retractions: dict[int, list[Retract]] = {}
+        self._retractions: list[Retract] = []
+        self._kept_retractions = 0  # those of the attempts before
         self._model: str | None = None
         self._id: str | None = None
         self._provider: str | None = None
@@ -272,6 +273,8 @@ class Fold:
                 self._usage = None
                 self._step = event.step
                 self._attempt_parts = []
+                self._kept_retractions = len(self._retractions)
+                self._finishes.clear()
                 self._provider = event.provider or self._provider
                 self._identity(event)
             case StepUpdate():
@@ -281,9 +284,9 @@ class Fold:
                     del self._parts[name]
                 self._attempt_parts = []
                 self._finishes.clear()
-                self._retractions.clear()
+                del self._retractions[self._kept_retractions :]
             case Retract():
-                self._retractions.setdefault(event.choice, []).append(event)
+                self._retractions.append(event)
             case StreamWarning():
                 self._warnings.append(event)
             case End():
@@ -308,7 +311,8 @@ class Fold:
 
     def _make(self) -> Message:
         parts = tuple([p.snapshot() for p in self._parts.values()])
-        indices = sorted({p.choice for p in parts} | self._finishes.keys() | self._retractions.keys())
+        retracted = {r.choice for r in self._retractions}
+        indices = sorted({p.choice for p in parts} | self._finishes.keys() | retracted)
         choices: list[Choice] = []
         for index in indices:
             finish = self._finishes.get(index)
@@ -319,7 +323,7 @@ class Fold:
                     stop_reason=finish.stop_reason if finish else None,
                     native_stop_reason=finish.native_stop_reason if finish else None,
                     details=finish.details if finish else None,
-                    retractions=tuple(self._retractions.get(index, ())),
+                    retractions=tuple([r for r in self._retractions if r.choice == index]),
                 )
             )
         first = self._finishes.get(0)

@@ -7,7 +7,7 @@ they were received, which become the assistant's turns.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from msgspec import Struct
 
@@ -96,7 +96,7 @@ def turns(prompt: Any) -> list[Turn]:
     given: Any = [prompt] if isinstance(prompt, str | Message | Mapping) else prompt
     if not isinstance(given, Sequence) or not given:
         raise UsageError("messages must be a prompt or a list of messages that is not empty")
-    return [_turn(item, where) for where, item in enumerate(given)]
+    return [_turn(item, where) for where, item in enumerate(given)]  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
 
 
 def _turn(item: Any, where: int) -> Turn:
@@ -106,7 +106,7 @@ def _turn(item: Any, where: int) -> Turn:
         return assistant_turn(item)
     if not isinstance(item, Mapping):
         raise UsageError(f"messages[{where}] must be a dict with 'role' and 'content', not {type(item).__name__}")
-    turn: Turn = dict(item)
+    turn: Turn = dict(cast("Mapping[str, Any]", item))
     role, content = turn.get("role"), turn.get("content")
     if role not in _ROLES:
         raise UsageError(f"messages[{where}] has the role {role!r}; it must be one of {', '.join(_ROLES)}")

@@ -70,9 +70,7 @@ class _Base:
         self._exchange.bound(Until(condition))
         return self
 
-    def limit(
-        self, *, tokens: int | None = None, chars: int | None = None, seconds: float | None = None
-    ) -> Self:
+    def limit(self, *, tokens: int | None = None, chars: int | None = None, seconds: float | None = None) -> Self:
         """Stop the model after so much; give this stream. The outcome is ``stopped``.
 
         Args:
@@ -110,8 +108,17 @@ class _Base:
             self._pending.clear()
         return self._pending.popleft() if self._pending else None
 
-    def _text_of(self, event: Event) -> str | None:
-        """Give the text that an event adds to choice 0's, for a view that only appends.
+    def _all(self) -> Batch:
+        """Give all that is pending; after a cancel, only the end is."""
+        pair = self._next()
+        if pair is None:
+            return []
+        batch = [pair, *self._pending]
+        self._pending.clear()
+        return batch
+
+    def text_of(self, event: Event) -> str | None:
+        """Give the text that an event adds to choice 0's, for a view that only appends; None: it is about no text.
 
         Raises:
             RetractedError: if the event takes back what was given.
@@ -228,11 +235,24 @@ class Stream(_Base):
         """Each event with the native frame that it came from; None where it came from no frame."""
         return self._pairs()
 
+    def batches(self) -> Iterator[Batch]:
+        """Give what `raw_stream` gives, in lists: all that is there at once, never an empty one.
+
+        For who passes events on, and wants to write once what came at once.
+        """
+        self._check()
+        while True:
+            if batch := self._all():
+                yield batch
+            if not self._more():
+                break
+        self._raise_if_failed()
+
     @property
     def text_stream(self) -> Iterator[str]:
         """The text of choice 0, piece by piece."""
         for event, _ in self._pairs():
-            text = self._text_of(event)
+            text = self.text_of(event)
             if text:
                 yield text
 
@@ -259,14 +279,20 @@ class Stream(_Base):
         while True:
             while (pair := self._next()) is not None:
                 yield pair
-            if self._exchange.done:
+            if not self._more():
                 break
-            self._begin_reading()
-            try:
-                self._pull()
-            finally:
-                self._reading.release()
         self._raise_if_failed()
+
+    def _more(self) -> bool:
+        """Wait for what comes next; False: nothing comes after the end."""
+        if self._exchange.done:
+            return False
+        self._begin_reading()
+        try:
+            self._pull()
+        finally:
+            self._reading.release()
+        return True
 
     def _pull(self) -> None:
         exchange = self._exchange
@@ -379,11 +405,24 @@ class AsyncStream(_Base):
         """Each event with the native frame that it came from; None where it came from no frame."""
         return self._pairs()
 
+    async def batches(self) -> AsyncIterator[Batch]:
+        """Give what `raw_stream` gives, in lists: all that is there at once, never an empty one.
+
+        For who passes events on, and wants to write once what came at once.
+        """
+        self._check()
+        while True:
+            if batch := self._all():
+                yield batch
+            if not await self._more():
+                break
+        self._raise_if_failed()
+
     @property
     async def text_stream(self) -> AsyncIterator[str]:
         """The text of choice 0, piece by piece."""
         async for event, _ in self._pairs():
-            text = self._text_of(event)
+            text = self.text_of(event)
             if text:
                 yield text
 
@@ -410,14 +449,20 @@ class AsyncStream(_Base):
         while True:
             while (pair := self._next()) is not None:
                 yield pair
-            if self._exchange.done:
+            if not await self._more():
                 break
-            self._begin_reading()
-            try:
-                await self._pull()
-            finally:
-                self._reading.release()
         self._raise_if_failed()
+
+    async def _more(self) -> bool:
+        """Wait for what comes next; False: nothing comes after the end."""
+        if self._exchange.done:
+            return False
+        self._begin_reading()
+        try:
+            await self._pull()
+        finally:
+            self._reading.release()
+        return True
 
     async def _pull(self) -> None:
         exchange = self._exchange

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from headrace.errors import MissingKeyError, UnknownProviderError, UsageError
+from headrace.wire.providers import Provider
 
 if TYPE_CHECKING:
     from headrace.config import Config
-    from headrace.wire.providers import Provider
 
 SIMULATION = "sim/demo"
 
@@ -43,10 +43,10 @@ class Target(Struct, frozen=True):
         return f"Target({self.name!r}, {self.base_url!r})"
 
 
-def resolve(
-    model: str | None, config: Config, *, base_url: str | None = None, api_key: str | None = None
-) -> Target:
-    """Find the target that a model's name means; without a name, the configured model, the first key found, or the simulation.
+def resolve(model: str | None, config: Config, *, base_url: str | None = None, api_key: str | None = None) -> Target:
+    """Find the target that a model's name means.
+
+    Without a name it is the configured model, else that of the first key found, else the simulation.
 
     Args:
         model: ``provider/model``, or ``provider`` for its default model. With a `base_url`, a name of no known

@@ -1,8 +1,8 @@
 """One request and its answer, sans-IO: what the two runners (blocking and async) drive.
 
 A runner sends the request, hands in what comes (`head`, `feed`, `eof`, `fail`), waits no longer than `wait_s` and calls
-`expire` when it did; each call gives the events that follow.  All decisions are here: what kind of answer it is, when it
-ends, how it ended.
+`expire` when it did; each call gives the events that follow.  All decisions are here: what kind of answer it is, when
+and how it ends.
 
 Laws kept here: exactly one `End`, and nothing after it; never success by default; what had arrived is folded into the
 message, always; a bound that is met, a deadline or a cancel ends the exchange, and so the runner closes the socket.
@@ -157,9 +157,11 @@ class Exchange:
     def feed(self, chunk: bytes, now: float) -> Batch:
         """Take bytes of the response's body."""
         batch: Batch = []
+        if self.done:
+            return batch
         if self._mode == "stream":
-            self._stream(batch, chunk, now)
-        elif not self.done:
+            self._frames(batch, self._framer.feed(chunk), now)
+        else:
             self._body += chunk
             if self._mode == "sniff":
                 self._sniff(batch, now)
@@ -170,14 +172,12 @@ class Exchange:
     def eof(self, now: float) -> Batch:
         """Say that the body has ended."""
         batch: Batch = []
+        if self.done:
+            return batch
         if self._mode in ("refused", "whole", "html"):
             self._document(batch, now)
         else:
-            try:
-                for frame in self._framer.finish():
-                    self._take(batch, self._decoder.feed(frame), frame, now)
-            except WireError as error:
-                self._broken(batch, error, now)
+            self._frames(batch, self._framer.finish(), now)
             if not self.done:
                 self._take(batch, self._decoder.finish(), None, now)
         return batch
@@ -185,9 +185,11 @@ class Exchange:
     def fail(self, error: HeadraceError, now: float) -> Batch:
         """Say that the connection failed."""
         batch: Batch = []
+        if self.done:
+            return batch
         if self.cancel_requested:
             return self.cancel(now)
-        if self._mode == "refused":
+        if self._mode in ("refused", "html"):
             self._document(batch, now)
         elif self._mode == "wait":
             info = msgspec.structs.replace(error.info, provider=self._provider)
@@ -203,12 +205,12 @@ class Exchange:
         if self.done or due is None or due[0] > now + _EARLY_S:
             return batch
         phase = due[1]
-        if phase == "limit":
-            self._end(batch, "stopped", None, now)
-        elif self._mode == "refused":
+        if self._mode == "refused":
             self._document(batch, now)
         elif self._decoder.finished:
             self._late(batch, f"the stream was held open after its finish ({phase} timeout)", now)
+        elif phase == "limit":
+            self._end(batch, "stopped", None, now)
         else:
             text = f"{self._provider or 'the provider'}: {self._deadlines.describe(phase)}"
             info = ErrorInfo(type="timeout", message=text, phase=phase, request_id=request_id(self._headers))
@@ -236,12 +238,12 @@ class Exchange:
             self._mode = "stream"
             chunk = bytes(self._body)
             self._body.clear()
-            self._stream(batch, chunk, now)
+            self._frames(batch, self._framer.feed(chunk), now)
 
-    def _stream(self, batch: Batch, chunk: bytes, now: float) -> None:
+    def _frames(self, batch: Batch, frames: Iterable[Frame], now: float) -> None:
         decode = self._decoder.feed
         try:
-            for frame in self._framer.feed(chunk):
+            for frame in frames:
                 self._take(batch, decode(frame), frame, now)
                 if self.done:
                     return
@@ -277,8 +279,12 @@ class Exchange:
         if given is not None:
             self._emit(batch, given, frame, now)
         self._bounds = bounds
-        if not self.done and any(b.done for b in bounds):
-            self._end(batch, "stopped", None, now)
+        if self.done or not any(b.done for b in bounds):
+            return
+        if self._decoder.finished and not isinstance(event, PartDelta | PartWhole):
+            self._bounds = []  # the provider's last count met it, when the model had ended by itself
+            return
+        self._end(batch, "stopped", None, now)
 
     def _progress(self, now: float) -> None:
         self._deadlines.progress(now)
@@ -301,17 +307,22 @@ class Exchange:
     def _document(self, batch: Batch, now: float) -> None:
         """Read an answer that is no stream: an error, a whole answer as one document, or something else."""
         body, self._body = bytes(self._body), bytearray()
-        about = {"provider": self._provider, "secrets": self._secrets}
-        if self._mode == "refused":
-            info = error_from_response(self._status, self._headers, body, **about)
+        who, secrets = self._provider, self._secrets
+        if self._mode == "refused" and self._status < 400:
+            place = redact(self._headers.get("location", ""), secrets)
+            what = f"a redirect to {place!r}" if place else f"HTTP status {self._status}"
+            info = unexpected(what, self._headers, b"", provider=who, secrets=secrets)
+            info = msgspec.structs.replace(info, status=self._status)
+        elif self._mode == "refused":
+            info = error_from_response(self._status, self._headers, body, provider=who, secrets=secrets)
         elif self._mode == "html":
-            info = unexpected("an HTML page", self._headers, body, **about)
+            info = unexpected("an HTML page", self._headers, body, provider=who, secrets=secrets)
         else:
             try:
                 self._take(batch, self._decoder.whole(body), None, now)
                 return
             except WireError:
-                info = unexpected("JSON of another kind", self._headers, body, **about)
+                info = unexpected("JSON of another kind", self._headers, body, provider=who, secrets=secrets)
         self._end(batch, "failed", info, now)
 
     def _broken(self, batch: Batch, error: HeadraceError, now: float) -> None:

@@ -193,7 +193,9 @@ def _error(error: BaseException) -> Exception:
         return TLSError(f"no TLS connection: {text}")
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return ConnectError("no connection within the connect timeout")
-    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError):
+    if isinstance(
+        error, aiohttp.ClientConnectorError | aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError
+    ):
         return ConnectError(f"no connection: {text}")
     if isinstance(error, aiohttp.ClientPayloadError):
         text = "the server closed it in the middle of the body"

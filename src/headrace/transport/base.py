@@ -6,9 +6,12 @@ side is silent; `close` leaves no socket behind, unless the answer was read to i
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import os
 import ssl
 import urllib.request
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
@@ -20,8 +23,8 @@ if TYPE_CHECKING:
     from headrace.wire.registry import HTTPRequest
 
 
-class WaitExpired(Exception):  # noqa: N818 - no error: the runner asks the exchange what it means
-    """The wait that the runner allowed is over."""
+class WaitExpired(Exception):
+    """The wait that the runner allowed is over: no error yet, the exchange knows what it means."""
 
 
 class Head(Struct, frozen=True):
@@ -86,7 +89,7 @@ SETTLE_S = 0.05
 
 
 def proxy_for(url: str) -> str | None:
-    """Find the proxy for a URL as the usual variables say: ``HTTPS_PROXY``, ``HTTP_PROXY``, ``ALL_PROXY``, ``NO_PROXY``.
+    """Find the proxy for a URL in the usual variables: ``HTTPS_PROXY``, ``HTTP_PROXY``, ``ALL_PROXY``, ``NO_PROXY``.
 
     Raises:
         ConfigError: for a proxy of a kind that is not spoken here.
@@ -101,7 +104,9 @@ def proxy_for(url: str) -> str | None:
     if "://" not in proxy:
         proxy = "http://" + proxy
     if not proxy.startswith(("http://", "https://")):
-        raise ConfigError(f"the proxy for {parts.scheme} is of the kind {proxy.split(':', 1)[0]!r}: only http(s) is known")
+        raise ConfigError(
+            f"the proxy for {parts.scheme} is of the kind {proxy.split(':', 1)[0]!r}: only http(s) is known"
+        )
     return proxy
 
 
@@ -132,16 +137,17 @@ def default_ssl_context() -> ssl.SSLContext:
     context = ssl.create_default_context()
     for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
         bundle = os.environ.get(name)
-        if bundle:
-            try:
-                context.load_verify_locations(bundle if os.path.isfile(bundle) else None, None if os.path.isfile(bundle) else bundle)
-            except OSError as error:
-                raise ConfigError(f"{name} names {bundle!r}, which cannot be read as certificates: {error}") from None
-    paths = ssl.get_default_verify_paths()
-    if not context.get_ca_certs() and paths.cafile is None and paths.capath is None:
+        if not bundle:
+            continue
         try:
-            import certifi  # type: ignore[import-not-found,unused-ignore]
-        except ImportError:
-            return context
-        context.load_verify_locations(certifi.where())
+            if Path(bundle).is_dir():
+                context.load_verify_locations(capath=bundle)
+            else:
+                context.load_verify_locations(cafile=bundle)
+        except OSError as error:
+            raise ConfigError(f"{name} names {bundle!r}, which cannot be read as certificates: {error}") from None
+    paths = ssl.get_default_verify_paths()
+    if not (context.get_ca_certs() or paths.cafile or paths.capath):
+        with contextlib.suppress(ImportError):
+            context.load_verify_locations(importlib.import_module("certifi").where())
     return context

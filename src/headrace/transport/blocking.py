@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import urllib3
 import urllib3.connection
 import urllib3.exceptions
+from urllib3.util import parse_url
 
 from headrace.errors import BrokenStreamError, ConnectError, TLSError
 from headrace.transport.base import SETTLE_S, Head, WaitExpired, check_url, default_ssl_context, proxy_for
@@ -138,7 +139,7 @@ class _HTTPPool(urllib3.HTTPConnectionPool):
 
 
 class _HTTPSPool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _HTTPSConnection  # type: ignore[assignment]
+    ConnectionCls = _HTTPSConnection  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
 
 
 class BlockingTransport:
@@ -184,10 +185,10 @@ class BlockingTransport:
         if proxy is None:
             pool = urllib3.PoolManager(**settings)
         else:
-            auth = urllib3.util.parse_url(proxy).auth
+            auth = parse_url(proxy).auth
             headers = urllib3.make_headers(proxy_basic_auth=auth) if auth else None
             pool = urllib3.ProxyManager(proxy, proxy_headers=headers, proxy_ssl_context=context, **settings)
-        pool.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
+        vars(pool)["pool_classes_by_scheme"] = {"http": _HTTPPool, "https": _HTTPSPool}  # urllib3's own hook
         return pool
 
 

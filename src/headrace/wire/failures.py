@@ -2,23 +2,26 @@
 
 Shapes read: OpenAI ``{"error": {message, type, param, code}}``, Anthropic ``{"type": "error", "error": {type, message},
 "request_id"}``, Groq and OpenRouter (``status_code``, a numeric ``code``), vLLM ``{"object": "error", message, code}``,
-FastAPI servers ``{"detail": …}``, and an error that is a bare text.  Law kept here: no secret gets through.
+FastAPI servers ``{"detail": …}``, and an error that is a bare text.
+
+Law kept here: no secret gets through, also none that was cut in half.
 """
 
 from __future__ import annotations
 
 import json
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from headrace.errors import ErrorInfo, redact, type_for_status, type_for_word
-from headrace.wire.parts import as_count, as_dict, as_text, repaired
+from headrace.wire.lenient_json import as_count, as_dict, as_list, as_text, loads_leniently, repaired
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-generation-id", "cf-ray")
-_SHOWN = 500
+_SHOWN = 2000  # characters of a provider's own words
 
 
 def error_from_value(
@@ -31,28 +34,28 @@ def error_from_value(
     secrets: Iterable[str] = (),
 ) -> ErrorInfo:
     """Read a decoded error: the whole body, or the value of its ``error``."""
+    listed = as_list(value)
+    if listed:  # Google's OpenAI-like address puts its errors into a list
+        value = listed[0]
     outer = as_dict(value) or {}
     inner = outer.get("error") or value
-    inside = as_dict(inner) or {}
-    if isinstance(inner, str):
-        text = inner
-    else:
-        text = as_text(inside.get("message")) or _detail(inside.get("detail"))
+    inside = as_dict(inner) or {"message": inner}
     code, word = inside.get("code"), as_text(inside.get("type"))
-    given = [as_count(inside.get("status_code")), as_count(code), as_count(inside.get("status")), status]
+    given = [_number(inside.get("status_code")), _number(code), _number(inside.get("status")), status]
     number = next((n for n in given if n is not None and 400 <= n < 600), status)
     named = type_for_word(as_text(code)) or type_for_word(word)
     if status is not None and status >= 400:
         kind = type_for_status(status)
     else:
         kind = named or (type_for_status(number) if number is not None and number >= 400 else "provider")
-    said = redact(repaired(text) or "the provider gave no reason", secrets)[: _SHOWN * 4]
+    said = _detail(inside.get("message")) or _detail(inside.get("detail"))
+    secrets = tuple(secrets)
     return ErrorInfo(
         type=kind,
-        message=_sentence(said, number, provider, kind),
+        message=_sentence(_clean(said, secrets) or "the provider gave no reason", number, provider, kind),
         status=number,
-        code=redact(repaired(_word(code) or word), secrets) or None,
-        request_id=request_id or as_text(outer.get("request_id")) or None,
+        code=_clean(_word(code) or word, secrets) or None,
+        request_id=request_id or _clean(as_text(outer.get("request_id")), secrets) or None,
         retry_after_s=retry_after_s,
         provider=provider,
     )
@@ -67,12 +70,12 @@ def error_from_response(
     secrets: Iterable[str] = (),
 ) -> ErrorInfo:
     """Read an HTTP answer that is no stream: its status, headers (names in lower case) and the start of its body."""
-    text = body.decode("utf-8", "replace").strip()
-    value: Any
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        value = {"message": _plain(text, headers.get("content-type", ""))}
+        value = loads_leniently(body)
+    except ValueError:
+        text = body.decode("utf-8", "replace").strip()
+        html = "html" in headers.get("content-type", "") or text.startswith("<")
+        value = "an HTML page instead of an API's answer" if html and text else text
     return error_from_value(
         value,
         status=status,
@@ -87,8 +90,8 @@ def unexpected(
     what: str, headers: Mapping[str, str], body: bytes, *, provider: str | None, secrets: Iterable[str] = ()
 ) -> ErrorInfo:
     """Describe a 200 that is not the stream that was asked for."""
-    start = redact(body[:_SHOWN].decode("utf-8", "replace").strip(), secrets)
-    shown = f"; it begins {start[:120]!r}" if start else ""
+    start = _clean(body.decode("utf-8", "replace").strip(), tuple(secrets))[:120]
+    shown = f"; it begins {start!r}" if start else ""
     return ErrorInfo(
         type="unexpected_response",
         message=f"{provider or 'the server'} answered with {what} instead of a stream{shown} "
@@ -119,11 +122,16 @@ def retry_after_s(headers: Mapping[str, str], *, now_s: float | None = None) -> 
             continue
         return seconds if 0 <= seconds < 1e9 else None
     try:
-        then = parsedate_to_datetime(headers.get("retry-after", "")).timestamp()
-        now = parsedate_to_datetime(headers.get("date", "")).timestamp() if now_s is None else now_s
-    except (ValueError, TypeError, OverflowError):
+        then = _seconds(headers.get("retry-after", ""))
+        now = _seconds(headers.get("date", "")) if now_s is None else now_s
+    except (ValueError, OverflowError):
         return None
     return max(0.0, then - now)
+
+
+def _seconds(date: str) -> float:
+    moment = parsedate_to_datetime(date)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 _ADVICE = {
@@ -140,17 +148,24 @@ def _sentence(said: str, status: int | None, provider: str | None, kind: str) ->
     return f"{where}: {said}" + (f" [{advice}]" if advice else "")
 
 
+def _clean(text: str, secrets: tuple[str, ...]) -> str:
+    return redact(repaired(text), secrets)[:_SHOWN]
+
+
 def _word(value: Any) -> str:
     return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+
+
+def _number(value: Any) -> int | None:
+    if isinstance(value, str) and len(value) == 3 and value.isdecimal():
+        return int(value)
+    return as_count(value)
 
 
 def _detail(value: Any) -> str:
     if isinstance(value, str):
         return value
-    return json.dumps(value, default=str)[:_SHOWN] if value else ""
-
-
-def _plain(text: str, content_type: str) -> str:
-    if "html" in content_type or text[:1] == "<":
-        return "an HTML page instead of an API's answer" if text else ""
-    return text[:_SHOWN]
+    try:
+        return json.dumps(value, ensure_ascii=False) if value else ""
+    except RecursionError:
+        return ""

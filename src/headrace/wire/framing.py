@@ -1,21 +1,21 @@
 """Bytes to frames: server-sent events, to the WHATWG standard and a little beyond.
 
-Laws kept here: any cutting of the bytes gives the same frames; work is proportional to the bytes that come in; what is
-held back is bounded; no frame that was whole is lost, also when the one after it is too large.
+Laws kept here: any cutting of the bytes gives the same frames; work is proportional to the bytes that come in; what
+is held back is bounded; no frame that was whole is lost, also when the one after it is too large.
 
-Source: WHATWG HTML, "Server-sent events", sections 9.2.5 and 9.2.6.  Beyond it: a block whose closing blank line was cut
-off is given out at the end if its data is complete (JSON, or the word ``[DONE]``), marked `Frame.truncated`, since
+Source: WHATWG HTML, "Server-sent events", sections 9.2.5 and 9.2.6.  Beyond it: a block whose closing blank line was
+cut off is given out at the end if its data is complete (JSON, or the word ``[DONE]``), marked `Frame.truncated`, since
 proxies cut the last newline.
 """
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, NoReturn
 
 from msgspec import Struct
 
 from headrace.errors import FrameTooLarge
+from headrace.wire.lenient_json import loads_leniently
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +57,7 @@ class SSEFramer:
         self.retry_ms: int | None = None
         self.last_comment: str | None = None
         self.done = False
-        # one measure wherever it is taken, a line's bytes and the data before it, so that no cutting changes the verdict
+        # one measure wherever it is taken, a line's bytes and the data before it: no cutting changes the verdict
         self._limit = max_frame + len(b"data:")
         self._tail: list[bytes] = []  # pieces of a line that has not ended
         self._tail_size = 0
@@ -164,8 +164,8 @@ class SSEFramer:
                 if b"\0" not in value:
                     self._id = value.decode("utf-8", "replace") or None
             case b"retry":
-                if value.isdigit():
-                    self.retry_ms = int(value[:9])
+                if value.isdigit() and len(value) < 10:  # more is no time that anybody waits
+                    self.retry_ms = int(value)
             case _:
                 pass
 
@@ -174,7 +174,7 @@ def _is_complete(data: bytes) -> bool:
     if data.strip() == b"[DONE]":
         return True
     try:
-        json.loads(data)
-    except (ValueError, RecursionError):
+        loads_leniently(data)
+    except ValueError:
         return False
     return True

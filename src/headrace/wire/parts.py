@@ -1,25 +1,21 @@
-"""What the providers' decoders share: open parts and their ids, text that is safe, JSON that is odd.
+"""What the providers' decoders share: open parts and their ids, and text that is safe.
 
-Laws kept here: part ids are unique within the run and never depend on the provider's; a surrogate pair that was cut into
-two deltas is joined, and half a pair that stays alone becomes U+FFFD, so no text that leaves a decoder is unfit for
-UTF-8.
+Laws kept here: part ids are unique within the run and never depend on the provider's; a surrogate pair that was cut
+into two deltas is joined, and half a pair that stays alone becomes U+FFFD; what a part carries beside its text is
+repaired too.  So every event of a part can be written as JSON and be read back as it was.
 """
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
-from headrace.errors import WireError
-from headrace.events import PartDelta, PartEnd, PartReplace, PartStart, PartWhole
+from headrace.events import PartDelta, PartEnd, PartReplace, PartStart, PartUpdate, PartWhole
+from headrace.wire.lenient_json import has_surrogates, repaired, repaired_deep
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from headrace.events import Event, PartKind
-    from headrace.wire.framing import Frame
-
-_MAX_DEPTH = 200
 
 
 class OpenPart:
@@ -49,8 +45,7 @@ class Parts:
         """Give the part that is open under this key."""
         return self._open.get(key)
 
-    def new_id(self) -> str:
-        """Make the next part's id."""
+    def _new_id(self) -> str:
         self._count += 1
         return f"{self._prefix}{self._count - 1}"
 
@@ -68,8 +63,8 @@ class Parts:
         implicit: bool = False,
     ) -> OpenPart:
         """Open a part."""
-        part = self._open[key] = OpenPart(self.new_id(), kind, choice)
-        name, call_id = name and repaired(name), call_id and repaired(call_id)
+        part = self._open[key] = OpenPart(self._new_id(), kind, choice)
+        name, call_id, data = _attributes(name, call_id, data)
         out.append(PartStart(part.id, kind, choice, name, call_id, native_index, data, implicit))
         return part
 
@@ -87,10 +82,22 @@ class Parts:
         parent: str | None = None,
     ) -> str:
         """Give a part that comes whole; its id."""
-        part = self.new_id()
-        name, call_id = name and repaired(name), call_id and repaired(call_id)
+        part = self._new_id()
+        name, call_id, data = _attributes(name, call_id, data)
         out.append(PartWhole(part, kind, choice, repaired(text), name, call_id, native_index, data, parent))
         return part
+
+    def update(
+        self,
+        out: list[Event],
+        part: str,
+        *,
+        name: str | None = None,
+        call_id: str | None = None,
+        data: dict[str, Any] | None = None,
+    ) -> None:
+        """Set attributes of a part, open or ended."""
+        out.append(PartUpdate(part, *_attributes(name, call_id, data)))
 
     def delta(self, out: list[Event], part: OpenPart, text: str, logprobs: list[Any] | None = None) -> None:
         """Add text to an open part; an empty text adds nothing."""
@@ -101,8 +108,10 @@ class Parts:
                 part.half = text[-1]
                 text = text[:-1]
             text = repaired(text)
-        if text or logprobs:
-            out.append(PartDelta(part.id, text, part.kind, part.choice, logprobs))
+        if logprobs:
+            out.append(PartDelta(part.id, text, part.kind, part.choice, repaired_deep(logprobs)))
+        elif text:
+            out.append(PartDelta(part.id, text, part.kind, part.choice))
 
     def replace(self, out: list[Event], part: OpenPart, text: str) -> None:
         """Put a text in place of all that an open part had."""
@@ -123,69 +132,7 @@ class Parts:
             self.end(out, key, implicit=True)
 
 
-def has_surrogates(text: str) -> bool:
-    """Tell whether a text holds half of a surrogate pair."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return True
-    return False
-
-
-def repaired(text: str) -> str:
-    """Join surrogate pairs that were escaped in halves; a half that stays alone becomes U+FFFD."""
-    if text.isascii() or not has_surrogates(text):
-        return text
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def repaired_deep(value: Any, depth: int = 0) -> Any:
-    """Repair every text of a decoded JSON value.
-
-    Raises:
-        WireError: if it is nested deeper than any provider's frame has reason to be.
-    """
-    if depth > _MAX_DEPTH:
-        raise WireError(f"a frame of the stream is nested deeper than {_MAX_DEPTH} levels")
-    if isinstance(value, str):
-        return repaired(value)
-    if isinstance(value, list):
-        return [repaired_deep(v, depth + 1) for v in value]
-    if isinstance(value, dict):
-        return {repaired(k): repaired_deep(v, depth + 1) for k, v in value.items()}
-    return value
-
-
-def loads_leniently(frame: Frame) -> Any:
-    """Decode a frame's JSON as leniently as it can be done: bad UTF-8, lone surrogates, NaN, control characters.
-
-    Raises:
-        WireError: if it is no JSON all the same.
-    """
-    try:
-        return json.loads(frame.data.decode("utf-8", "replace"), strict=False)
-    except (ValueError, RecursionError) as error:
-        start = frame.data[:80].decode("utf-8", "replace")
-        raise WireError(f"a frame of the stream is not JSON ({error}); it begins {start!r}") from None
-
-
-def as_dict(value: Any) -> dict[str, Any] | None:
-    """Give a value if it is a JSON object, else None."""
-    return value if isinstance(value, dict) else None
-
-
-def as_text(value: Any) -> str:
-    """Give a value if it is a text, else ""."""
-    return value if isinstance(value, str) else ""
-
-
-def as_count(value: Any) -> int | None:
-    """Give a value if it is a whole number, else None."""
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def compact(value: Any) -> str:
-    """Write a decoded JSON value as text again (arguments that a server sent already parsed)."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+def _attributes(
+    name: str | None, call_id: str | None, data: dict[str, Any] | None
+) -> tuple[str | None, str | None, dict[str, Any] | None]:
+    return name and repaired(name), call_id and repaired(call_id), data and repaired_deep(data)

@@ -161,7 +161,13 @@ _ROWS = (
         base_url_env=("SNOWFLAKE_CORTEX_BASE_URL",),
         marker_ends=True,  # it gives no finish reason
     ),
-    Provider(name="ollama", base_url="http://127.0.0.1:11434/v1", base_url_env=("OLLAMA_BASE_URL",), local=True),
+    Provider(
+        name="ollama",
+        base_url="http://127.0.0.1:11434/v1",
+        base_url_env=("OLLAMA_BASE_URL",),
+        marker_ends=True,  # some of its versions leave the finish reason null; one that dies sends no marker
+        local=True,
+    ),
     Provider(name="lmstudio", base_url="http://127.0.0.1:1234/v1", base_url_env=("LMSTUDIO_BASE_URL",), local=True),
     Provider(name="llamacpp", base_url="http://127.0.0.1:8080/v1", base_url_env=("LLAMACPP_BASE_URL",), local=True),
     Provider(name="vllm", base_url="http://127.0.0.1:8000/v1", base_url_env=("VLLM_BASE_URL",), local=True),

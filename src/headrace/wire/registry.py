@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 from msgspec import Struct
 
+from headrace.errors import UsageError
 from headrace.wire import anthropic, openai_chat
 from headrace.wire.framing import SSEFramer
+from headrace.wire.lenient_json import as_dict, loads_leniently
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -59,6 +61,10 @@ class HTTPRequest(Struct, frozen=True):
     headers: dict[str, str]
     body: bytes
 
+    def __repr__(self) -> str:
+        # the key stands in the headers, and a conversation in the body
+        return f"HTTPRequest({self.method} {self.url}, {len(self.body)} bytes)"
+
 
 def make_decoder(
     wire: WireName, *, provider: Provider | None = None, think_tags: bool | None = None, secrets: Iterable[str] = ()
@@ -89,7 +95,7 @@ def encode_http(
     """Write the HTTP request for a provider.
 
     Raises:
-        UsageError: for what the wire cannot say.
+        UsageError: for what the wire, or JSON, cannot say.
     """
     sent = {
         "content-type": "application/json",
@@ -110,15 +116,18 @@ def encode_http(
         if key:
             sent["authorization"] = f"Bearer {key}"
     sent.update({name.lower(): value for name, value in (headers or {}).items()})
-    return HTTPRequest("POST", url, sent, msgspec.json.encode(body))
+    try:
+        return HTTPRequest("POST", url, sent, msgspec.json.encode(body))
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise UsageError(f"the request cannot be written as JSON: {error}") from None
 
 
 def detect_wire(frame: Frame) -> WireName:
     """Guess the wire from a stream's first frame: Anthropic's carry a ``type``, OpenAI's ``choices``."""
     try:
-        value = msgspec.json.decode(frame.data)
-    except (msgspec.DecodeError, ValueError, RecursionError):
-        value = None
-    if isinstance(value, dict) and "choices" not in value and isinstance(value.get("type"), str):
+        value = as_dict(loads_leniently(frame.data)) or {}
+    except ValueError:
+        value = {}
+    if "choices" not in value and isinstance(value.get("type"), str):
         return "anthropic"
     return "openai-chat"

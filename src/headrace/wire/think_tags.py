@@ -32,11 +32,13 @@ class ThinkTags:
         out: list[Said] = []
         if self._state == "start":
             bare = text.lstrip()
-            if bare.startswith(_OPEN):
+            if len(text) - len(bare) > _MOST_BLANK:
+                self._state = "text"
+            elif bare.startswith(_OPEN):
                 self._state = "thinking"
                 self._trim = True
                 text = bare[len(_OPEN) :]
-            elif _OPEN.startswith(bare) and len(text) <= _MOST_BLANK:
+            elif _OPEN.startswith(bare):
                 self._held = text
                 return out
             else:

@@ -9,7 +9,6 @@ Sources: Anthropic's API reference ("Streaming Messages"), anthropic-sdk-python'
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from headrace.errors import ErrorInfo, WireError
@@ -17,7 +16,6 @@ from headrace.events import (
     VERSION,
     ChoiceFinish,
     End,
-    PartUpdate,
     Raw,
     Reset,
     Retract,
@@ -27,9 +25,26 @@ from headrace.events import (
     Usage,
     UsageUpdate,
 )
-from headrace.wire.anthropic.frame import Body, Delta, parse, read_stop_reason, read_usage
+from headrace.wire.anthropic.frame import (
+    Body,
+    Delta,
+    delta_from_value,
+    parse,
+    read_stop_reason,
+    read_usage,
+)
 from headrace.wire.failures import error_from_value
-from headrace.wire.parts import Parts, as_dict, as_text, compact, loads_leniently, repaired_deep
+from headrace.wire.lenient_json import (
+    as_dict,
+    as_list,
+    as_text,
+    compact,
+    loads_frame,
+    loads_leniently,
+    repaired,
+    repaired_deep,
+)
+from headrace.wire.parts import Parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -78,8 +93,8 @@ class AnthropicDecoder:
         self._parts = Parts(step, attempt)
         self._inputs: dict[int, str] = {}  # a tool's input that stood in the block's start, until a delta comes
         self._started = False
+        self._named = False  # whether a message_start came
         self._id: str | None = None
-        self._model: str | None = None
         self._usage = Usage()
         self._stop: str | None = None
         self._details: dict[str, Any] = {}
@@ -97,22 +112,24 @@ class AnthropicDecoder:
             WireError: if the frame's data is not JSON.
         """
         out: list[Event] = []
-        if self.done or not frame.data:
+        if self.done or not frame.data or frame.data.isspace():
             return out
         if frame.data[:1] == b"[" and frame.data.strip() == b"[DONE]":  # not Anthropic's; some proxies add it
             if self._stop is not None:
                 self._finish(out)
             return out
-        body = parse(frame)
-        if not isinstance(body, Body):
-            out.append(Raw(frame.event, repaired_deep(body)))
-            return out
-        kind = body.type or ("error" if body.error else frame.event)
-        if kind == "content_block_delta" and body.delta is not None:
-            self._begin(out)
-            self._delta(out, body.index or 0, body.delta, frame)
+        body = parse(frame, self._secrets)
+        if isinstance(body, Body):
+            kind = body.type or ("error" if body.error else frame.event)
+            if kind == "content_block_delta" and body.delta is not None:
+                self._begin(out)
+                self._delta(out, body.index or 0, body.delta, frame)
+            else:
+                self._other(out, kind, body, frame)
+        elif frame.event == "error":
+            self._fail(out, body)
         else:
-            self._other(out, kind, body, frame)
+            out.append(Raw(frame.event, repaired_deep(body)))
         return out
 
     def whole(self, body: bytes) -> list[Event]:
@@ -123,20 +140,21 @@ class AnthropicDecoder:
         """
         out: list[Event] = []
         try:
-            value = json.loads(body.decode("utf-8", "replace"), strict=False)
-        except (ValueError, RecursionError):
-            value = None
-        if isinstance(value, dict) and value.get("error"):
+            value = as_dict(loads_leniently(body)) or {}
+        except ValueError:
+            value = {}
+        blocks = as_list(value.get("content"))
+        if value.get("error"):
             self._fail(out, value)
-        elif isinstance(value, dict) and isinstance(value.get("content"), list):
-            self._message(out, repaired_deep(value))
-            for index, block in enumerate(value["content"]):
-                self._block(out, index, as_dict(repaired_deep(block)) or {"type": "text", "text": as_text(block)})
+        elif blocks is not None:
+            self._message(out, value)
+            for index, block in enumerate(blocks):
+                self._block(out, index, as_dict(block) or {"type": "text", "text": as_text(block)})
                 self._block_end(out, index)
-            self._stop = as_text(value.get("stop_reason")) or None
+            self._stopped(delta_from_value(value))
             self._finish(out)
         else:
-            raise WireError("the body is JSON, but neither a message nor an error")
+            raise WireError("the body is neither a message nor an error")
         return out
 
     def finish(self) -> list[Event]:
@@ -167,25 +185,35 @@ class AnthropicDecoder:
             case "ping":
                 pass
             case "error":
-                self._fail(out, loads_leniently(frame))
+                self._fail(out, loads_frame(frame.data, self._secrets))
             case _:
-                out.append(Raw(kind, repaired_deep(loads_leniently(frame))))
+                self._raw(out, kind, frame)
+
+    def _raw(self, out: list[Event], name: str, frame: Frame) -> None:
+        out.append(Raw(name, repaired_deep(loads_frame(frame.data, self._secrets))))
 
     def _begin(self, out: list[Event], *, name: str | None = None, model: str | None = None) -> None:
         if not self._started:
             self._started = True
-            self._id, self._model = name, model
-            start = StepStart(
-                v=VERSION, step=self._step, attempt=self._attempt, provider=self._provider, model=model, id=name
+            out.append(
+                StepStart(
+                    v=VERSION,
+                    step=self._step,
+                    attempt=self._attempt,
+                    provider=self._provider,
+                    model=model,
+                    id=name,
+                )
             )
-            out.append(start)
 
     def _message(self, out: list[Event], message: dict[str, Any]) -> None:
-        name, model = as_text(message.get("id")) or None, as_text(message.get("model")) or None
-        if self._started and name == self._id:
-            out.append(StreamWarning("duplicate_message_start", "the message was started twice; the second is left out"))
+        name = repaired(as_text(message.get("id"))) or None
+        model = repaired(as_text(message.get("model"))) or None
+        if self._named and name == self._id:
+            text = "the message was started twice; the second is left out"
+            out.append(StreamWarning("duplicate_message_start", text))
             return
-        if self._started and self._id is not None:
+        if self._named:
             # a router retried upstream and spliced the second answer into the first one's stream
             self._close(out)
             out.append(Reset("another message was spliced in"))
@@ -193,10 +221,10 @@ class AnthropicDecoder:
             self._stop = None
             self._details = {}
             self._attempt += 1
-        if self._started:
-            self._id, self._model = name, model
+        elif self._started:  # blocks came before it
             out.append(StepUpdate(model=model, id=name))
         self._begin(out, name=name, model=model)
+        self._id, self._named = name, True
         self._usage = Usage()
         self._use(out, as_dict(message.get("usage")))
 
@@ -212,8 +240,9 @@ class AnthropicDecoder:
             self._parts.whole(out, "thinking", native_index=index, data=block)
         elif word == "fallback":
             self._parts.whole(out, "model_switch", native_index=index, data=block)
-            self._model = as_text((as_dict(block.get("to")) or {}).get("model")) or self._model
-            out.append(StepUpdate(model=self._model))
+            model = repaired(as_text((as_dict(block.get("to")) or {}).get("model")))
+            if model:
+                out.append(StepUpdate(model=model))
         elif word.endswith("_tool_result"):
             call = as_text(block.get("tool_use_id")) or None
             self._parts.whole(out, "tool_result", name=word, call_id=call, native_index=index, data=block)
@@ -221,7 +250,7 @@ class AnthropicDecoder:
             self._parts.whole(out, "raw", name=word or None, native_index=index, data=block)
 
     def _grow(self, out: list[Event], index: int, kind: PartKind, block: dict[str, Any]) -> None:
-        left_out = ("type", "text", "thinking", "name", "id", "input", "citations")
+        left_out = ("type", "text", "thinking", "content", "name", "id", "input", "citations")
         data = {k: v for k, v in block.items() if k not in left_out and v not in (None, "")}
         if kind == "server_tool_call":
             data["type"] = block["type"]
@@ -234,10 +263,10 @@ class AnthropicDecoder:
             native_index=index,
             data=data or None,
         )
-        self._grown(out, part, as_text(block.get("text")) or as_text(block.get("thinking")))
-        citations = block.get("citations")
-        for citation in citations if isinstance(citations, list) else ():
-            self._parts.whole(out, "citation", data=as_dict(citation), parent=part.id)
+        said = (as_text(block.get(name)) for name in ("text", "thinking", "content"))
+        self._grown(out, part, next(filter(None, said), ""))
+        for citation in as_list(block.get("citations")) or ():
+            self._cite(out, part, citation)
         if block.get("input"):
             self._inputs[index] = compact(block["input"])
 
@@ -246,7 +275,7 @@ class AnthropicDecoder:
         part = self._parts.get(index)
         if part is None:
             if word not in _BY_DELTA:
-                out.append(Raw(word, repaired_deep(loads_leniently(frame))))
+                self._raw(out, word, frame)
                 return
             part = self._parts.start(out, index, _GROWING[_BY_DELTA[word]], native_index=index, implicit=True)
         match word:
@@ -259,16 +288,18 @@ class AnthropicDecoder:
             case "thinking_delta":
                 self._grown(out, part, delta.thinking)
             case "signature_delta":
-                out.append(PartUpdate(part.id, data={"signature": delta.signature}))
+                self._parts.update(out, part.id, data={"signature": delta.signature})
             case "citations_delta":
-                data = as_dict(delta.citation) or {"value": delta.citation}
-                self._parts.whole(out, "citation", data=data, parent=part.id)
+                self._cite(out, part, delta.citation)
             case "compaction_delta":
                 self._parts.replace(out, part, as_text(delta.content))
                 if delta.encrypted_content is not None:
-                    out.append(PartUpdate(part.id, data={"encrypted_content": delta.encrypted_content}))
+                    self._parts.update(out, part.id, data={"encrypted_content": delta.encrypted_content})
             case _:
-                out.append(Raw(word, repaired_deep(loads_leniently(frame))))
+                self._raw(out, word, frame)
+
+    def _cite(self, out: list[Event], part: OpenPart, citation: Any) -> None:
+        self._parts.whole(out, "citation", data=as_dict(citation) or {"value": citation}, parent=part.id)
 
     def _grown(self, out: list[Event], part: OpenPart, text: str | None) -> None:
         if text:
@@ -283,14 +314,15 @@ class AnthropicDecoder:
         self._parts.end(out, index, implicit=implicit)
 
     def _message_delta(self, out: list[Event], body: Body) -> None:
-        delta = body.delta
-        if delta is not None:
-            self._stop = delta.stop_reason or self._stop
-            if delta.stop_sequence:
-                self._details["stop_sequence"] = delta.stop_sequence
-            if delta.stop_details:
-                self._details["stop_details"] = delta.stop_details
+        if body.delta is not None:
+            self._stopped(body.delta)
         self._use(out, body.usage)
+
+    def _stopped(self, delta: Delta) -> None:
+        self._stop = delta.stop_reason or self._stop
+        for name, value in (("stop_sequence", delta.stop_sequence), ("stop_details", delta.stop_details)):
+            if value:
+                self._details[name] = repaired_deep(value)
 
     def _use(self, out: list[Event], raw: dict[str, Any] | None) -> None:
         if raw:

@@ -8,9 +8,11 @@ import msgspec
 from msgspec import Struct
 
 from headrace.events import Usage
-from headrace.wire.parts import as_count, as_dict, as_text, loads_leniently, repaired, repaired_deep
+from headrace.wire.lenient_json import as_count, as_dict, as_text, loads_frame, repaired, repaired_deep
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from headrace.events import StopReason
     from headrace.wire.framing import Frame
 
@@ -46,7 +48,7 @@ class Body(Struct):
 _decode = msgspec.json.Decoder(Body).decode
 
 
-def parse(frame: Frame) -> Body | Any:
+def parse(frame: Frame, secrets: Iterable[str] = ()) -> Body | Any:
     """Decode a frame; what is JSON but no object is given as it is.
 
     Raises:
@@ -55,37 +57,38 @@ def parse(frame: Frame) -> Body | Any:
     try:
         return _decode(frame.data)
     except (msgspec.DecodeError, ValueError, RecursionError):
-        value = loads_leniently(frame)
-        return _from_value(value) if isinstance(value, dict) else value
+        value = loads_frame(frame.data, secrets)
+        fields = as_dict(value)
+        return value if fields is None else _from_value(fields)
 
 
 def _from_value(value: dict[str, Any]) -> Body:
     delta = as_dict(value.get("delta"))
-    block, message = as_dict(value.get("content_block")), as_dict(value.get("message"))
     return Body(
         type=repaired(as_text(value.get("type"))),
         index=as_count(value.get("index")),
-        delta=None if delta is None else _delta(delta),
-        content_block=None if block is None else repaired_deep(block),
-        message=None if message is None else repaired_deep(message),
+        delta=None if delta is None else delta_from_value(delta),
+        content_block=as_dict(value.get("content_block")),
+        message=as_dict(value.get("message")),
         usage=as_dict(value.get("usage")),
         error=value.get("error"),
     )
 
 
-def _delta(value: dict[str, Any]) -> Delta:
+def delta_from_value(value: dict[str, Any]) -> Delta:
+    """Take from a decoded object, a delta or a whole message, what fits."""
     return Delta(
-        type=as_text(value.get("type")),
+        type=repaired(as_text(value.get("type"))),
         text=as_text(value.get("text")),
         partial_json=as_text(value.get("partial_json")),
         thinking=as_text(value.get("thinking")),
-        signature=repaired(as_text(value.get("signature"))),
-        citation=repaired_deep(value.get("citation")),
-        content=repaired_deep(value.get("content")),
-        encrypted_content=repaired_deep(value.get("encrypted_content")),
+        signature=as_text(value.get("signature")),
+        citation=value.get("citation"),
+        content=value.get("content"),
+        encrypted_content=value.get("encrypted_content"),
         stop_reason=repaired(as_text(value.get("stop_reason"))),
-        stop_sequence=repaired(as_text(value.get("stop_sequence"))),
-        stop_details=as_dict(repaired_deep(value.get("stop_details"))),
+        stop_sequence=as_text(value.get("stop_sequence")),
+        stop_details=as_dict(value.get("stop_details")),
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from headrace.errors import UnsupportedError, UsageError
+from headrace.wire.lenient_json import as_dict, as_list, as_text
 
 if TYPE_CHECKING:
     from headrace.request import Request, Turn
@@ -60,19 +61,19 @@ def encode_request(request: Request, provider: Provider) -> dict[str, Any]:  # n
 def _text(content: Any, where: int) -> str:
     if isinstance(content, str):
         return content
-    texts = [p.get("text") if isinstance(p, dict) else None for p in content]
+    texts = [(as_dict(part) or {}).get("text") for part in content]
     if not all(isinstance(t, str) for t in texts):
         raise UnsupportedError(f"messages[{where}]: a system prompt may hold text only")
-    return "".join(texts)
+    return "".join([as_text(t) for t in texts])
 
 
 def _turn(turn: Turn, where: int) -> dict[str, Any]:
-    content = turn["content"]
-    for part in content if isinstance(content, list) else ():
-        if isinstance(part, dict) and part.get("type") in _OPENAI_PARTS:
-            raise UnsupportedError(
-                f"messages[{where}] has a part of the type {part['type']!r}, which is not yet put into the wire anthropic"
-            )
+    content = turn.get("content")
+    for part in as_list(content) or ():
+        kind = (as_dict(part) or {}).get("type")
+        if kind in _OPENAI_PARTS:
+            text = f"messages[{where}] has a part of the type {kind!r}"
+            raise UnsupportedError(f"{text}, which is not yet put into the wire anthropic")
     if turn["role"] == "tool":
         result = {"type": "tool_result", "tool_use_id": turn.get("tool_call_id"), "content": content}
         return {"role": "user", "content": [result]}
@@ -80,23 +81,29 @@ def _turn(turn: Turn, where: int) -> dict[str, Any]:
     if not calls:
         return {"role": turn["role"], "content": content if content is not None else ""}
     blocks: list[Any] = [{"type": "text", "text": content}] if isinstance(content, str) and content else content or []
-    return {"role": "assistant", "content": [*blocks, *[_tool_use(c, where) for c in calls]]}
+    return {"role": "assistant", "content": [*blocks, *[_tool_use(c, where) for c in as_list(calls) or [calls]]]}
 
 
-def _tool_use(call: dict[str, Any], where: int) -> dict[str, Any]:
-    function = call.get("function") or {}
+def _tool_use(value: Any, where: int) -> dict[str, Any]:
+    call = as_dict(value) or {}
+    function = as_dict(call.get("function"))
+    if function is None:
+        raise UsageError(f"messages[{where}]: a tool call must be a dict with a 'function'")
     try:
         arguments = msgspec.json.decode(function.get("arguments") or "{}", type=dict[str, Any])
-    except (msgspec.DecodeError, TypeError):
+    except (msgspec.DecodeError, ValueError, TypeError, RecursionError):
         raise UsageError(f"messages[{where}]: the arguments of a tool call are no JSON object") from None
     return {"type": "tool_use", "id": call.get("id"), "name": function.get("name"), "input": arguments}
 
 
 def _tool(tool: dict[str, Any]) -> dict[str, Any]:
-    function = tool.get("function")
-    if not isinstance(function, dict):
+    function = as_dict(tool.get("function"))
+    if function is None:
         return tool
-    out = {"name": function.get("name"), "input_schema": function.get("parameters") or {"type": "object"}}
+    out: dict[str, Any] = {
+        "name": function.get("name"),
+        "input_schema": function.get("parameters") or {"type": "object"},
+    }
     if function.get("description"):
         out["description"] = function["description"]
     return out

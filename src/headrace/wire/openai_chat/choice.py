@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from headrace.events import ChoiceFinish, PartUpdate, Retract, StreamWarning
+from headrace.events import ChoiceFinish, Retract, StreamWarning
+from headrace.wire.lenient_json import as_dict, as_list, as_text, compact, repaired
 from headrace.wire.openai_chat.tool_calls import Call, Calls
 from headrace.wire.openai_chat.usage import read_stop_reason
-from headrace.wire.parts import as_count, as_dict, as_text, compact, repaired, repaired_deep
 from headrace.wire.think_tags import ThinkTags
 
 if TYPE_CHECKING:
@@ -26,10 +26,12 @@ class ChoiceDecoder:
 
     Attributes:
         finish: the finish that was given, or None.
+        filtered: whether a filter spoke against text that was given out already.
     """
 
     def __init__(self, parts: Parts, index: int, *, think_tags: bool) -> None:
         self.finish: ChoiceFinish | None = None
+        self.filtered = False
         self._parts = parts
         self._index = index
         self._voice: OpenPart | None = None  # the text, thinking or refusal that is being said
@@ -43,12 +45,13 @@ class ChoiceDecoder:
         if delta is not None:
             content = delta.content
             if type(content) is str and content and self._tags is None and _only_content(delta):
-                logprobs = given.logprobs and given.logprobs.get("content")
-                self._say(out, "text", content, logprobs or None)
+                self._say(out, "text", content, as_list((given.logprobs or {}).get("content")))
             else:
                 self._delta(out, delta, given.logprobs or {})
-        if given.content_filter_results and (delta is None or not delta.content):
-            self._late_filter(out, given)
+        elif given.text:  # the legacy completions; beside a delta it only repeats it
+            self._say(out, "text", given.text)
+        if given.content_filter_offsets and not self.filtered:
+            self._late_filter(out, given.content_filter_results or {})
         if given.finish_reason and self.finish is None:
             self.end(out, given.finish_reason)
 
@@ -75,9 +78,7 @@ class ChoiceDecoder:
         self.finish = ChoiceFinish(self._index, reason, native)
         out.append(self.finish)
 
-    def _say(
-        self, out: list[Event], kind: PartKind, text: str, logprobs: list[Any] | None = None
-    ) -> None:
+    def _say(self, out: list[Event], kind: PartKind, text: str, logprobs: list[Any] | None = None) -> OpenPart:
         voice = self._voice
         if voice is None or voice.kind != kind:
             self._silence(out)
@@ -86,6 +87,7 @@ class ChoiceDecoder:
             if kind == "thinking":
                 self._thinking = voice.id
         self._parts.delta(out, voice, text, logprobs)
+        return voice
 
     def _silence(self, out: list[Event]) -> None:
         if self._voice is not None:
@@ -102,12 +104,13 @@ class ChoiceDecoder:
         if isinstance(delta.content, list):
             self._typed_content(out, delta.content)
         elif delta.content and self._tags is not None:
+            probs = as_list(logprobs.get("content"))
             for kind, text in self._tags.feed(delta.content):
-                self._say(out, kind, text)
-        elif delta.content or logprobs.get("content"):
-            self._say(out, "text", delta.content or "", logprobs.get("content") or None)
-        if delta.refusal:
-            self._say(out, "refusal", delta.refusal, logprobs.get("refusal") or None)
+                self._say(out, kind, text, probs)
+                probs = None
+        else:
+            self._say_if(out, "text", delta.content or "", as_list(logprobs.get("content")))
+        self._say_if(out, "refusal", delta.refusal or "", as_list(logprobs.get("refusal")))
         if delta.audio:
             self._audio(out, delta.audio)
         for item in delta.images or ():
@@ -122,14 +125,24 @@ class ChoiceDecoder:
             name = (function.name if function else as_text(custom.get("name"))) or ""
             arguments = function.arguments if function else custom.get("input")
             call = self._calls.find(fragment.index, fragment.id or "", name)
-            self._call(out, call, fragment.index, fragment.id or "", name, arguments)
+            extra = fragment.extra_content and {"extra_content": fragment.extra_content}
+            self._call(out, call, fragment.index, fragment.id or "", name, arguments, extra)
         if delta.function_call is not None:  # the legacy form: one call, no id
             known = self._calls.all[-1] if self._calls.all else None
             called = delta.function_call
             self._call(out, known, None, "", called.name or "", called.arguments)
+        if delta.extra_content:  # Gemini's signatures, which want to be sent back
+            self._extra(out, {"extra_content": delta.extra_content})
 
     def _call(
-        self, out: list[Event], call: Call | None, index: int | None, call_id: str, name: str, arguments: Any
+        self,
+        out: list[Event],
+        call: Call | None,
+        index: int | None,
+        call_id: str,
+        name: str,
+        arguments: Any,
+        data: dict[str, Any] | None = None,
     ) -> None:
         if call is None or call.key not in self._parts:
             self._silence(out)
@@ -142,28 +155,32 @@ class ChoiceDecoder:
                 name=name or None,
                 call_id=call_id or None,
                 native_index=index,
+                data=data,
                 implicit=True,
             )
             call = Call(key, part, call_id, name)
             self._calls.all.append(call)
-        elif (name and not call.name) or (call_id and not call.id):
+        elif data or (name and not call.name) or (call_id and not call.id):
             call.name, call.id = call.name or name, call.id or call_id
-            out.append(PartUpdate(call.part.id, repaired(call.name) or None, repaired(call.id) or None))
+            self._parts.update(out, call.part.id, name=call.name or None, call_id=call.id or None, data=data)
         self._calls.went_on(index, call)
         if arguments:
-            text = arguments if isinstance(arguments, str) else compact(repaired_deep(arguments))
-            self._parts.delta(out, call.part, text)
+            self._parts.delta(out, call.part, arguments if isinstance(arguments, str) else compact(arguments))
+
+    def _extra(self, out: list[Event], data: dict[str, Any]) -> None:
+        last = self._voice or (self._calls.all[-1].part if self._calls.all else self._say(out, "text", ""))
+        self._parts.update(out, last.id, data=data)
 
     def _details(self, out: list[Event], details: list[Any]) -> None:
         for item in details:
             data = as_dict(item)
             if data is None:
                 continue
-            kept = {k: repaired_deep(v) for k, v in data.items() if k not in ("text", "summary") and v is not None}
+            kept = {k: v for k, v in data.items() if k not in ("text", "summary") and v is not None}
             if data.get("type") == "reasoning.encrypted":
                 self._whole(out, "thinking", kept)
-            elif kept.keys() - {"type", "format", "index"} and self._thinking:
-                out.append(PartUpdate(self._thinking, data=kept))
+            elif kept.keys() - {"type", "format", "index"}:
+                self._sign(out, kept)
 
     def _typed_content(self, out: list[Event], items: list[Any]) -> None:
         for item in items:  # Mistral
@@ -173,40 +190,44 @@ class ChoiceDecoder:
                 self._say_if(out, "text", as_text(data.get("text")))
             elif kind == "thinking":
                 inner = data.get("thinking")
-                said = inner if isinstance(inner, list) else [{"text": inner}]
-                self._say_if(out, "thinking", "".join(as_text((as_dict(i) or {}).get("text")) for i in said))
-                if data.get("signature") and self._thinking:
-                    out.append(PartUpdate(self._thinking, data={"signature": repaired_deep(data["signature"])}))
+                self._say_if(out, "thinking", as_text(inner) or _details_text(as_list(inner)))
+                if data.get("signature"):
+                    self._sign(out, {"signature": data["signature"]})
             else:
                 self._whole(out, "citation" if kind == "reference" else "media", data)
 
-    def _say_if(self, out: list[Event], kind: PartKind, text: str) -> None:
-        if text:
-            self._say(out, kind, text)
+    def _say_if(self, out: list[Event], kind: PartKind, text: str, logprobs: list[Any] | None = None) -> None:
+        if text or logprobs:
+            self._say(out, kind, text, logprobs)
+
+    def _sign(self, out: list[Event], data: dict[str, Any]) -> None:
+        if self._thinking is None:
+            self._whole(out, "thinking", data)
+        else:
+            self._parts.update(out, self._thinking, data=data)
 
     def _audio(self, out: list[Event], audio: dict[str, Any]) -> None:
         self._say_if(out, "text", as_text(audio.get("transcript")))
         key = ("audio", self._index)
         part = self._parts.get(key)
-        data = {k: repaired_deep(v) for k, v in audio.items() if k not in ("transcript", "data")}
+        data = {k: v for k, v in audio.items() if k not in ("transcript", "data")}
         if part is None:
             part = self._parts.start(out, key, "media", self._index, data={"type": "audio", **data}, implicit=True)
         elif data:
-            out.append(PartUpdate(part.id, data=data))
+            self._parts.update(out, part.id, data=data)
         self._parts.delta(out, part, as_text(audio.get("data")))
 
-    def _whole(
-        self, out: list[Event], kind: PartKind, data: dict[str, Any], text: str = "", name: str = ""
-    ) -> None:
-        self._parts.whole(out, kind, self._index, text, name=name or None, data=repaired_deep(data))
+    def _whole(self, out: list[Event], kind: PartKind, data: dict[str, Any], text: str = "", name: str = "") -> None:
+        self._parts.whole(out, kind, self._index, text, name=name or None, data=data)
 
-    def _late_filter(self, out: list[Event], given: ChunkChoice) -> None:
-        # Azure's asynchronous filter speaks after the text was given out
-        for name, verdict in (given.content_filter_results or {}).items():
-            if isinstance(verdict, dict) and verdict.get("filtered") is True:
-                offsets = given.content_filter_offsets or {}
-                start = as_count(offsets.get("start_offset")) or 0
-                out.append(Retract(given.index, start, as_count(offsets.get("end_offset")), repaired(name)))
+    def _late_filter(self, out: list[Event], verdicts: dict[str, Any]) -> None:
+        # Azure's asynchronous filter speaks after the text was given out. Its offsets count from the beginning of
+        # the prompt, in characters of its own: they say that something is to be taken back, not what.
+        for name, verdict in verdicts.items():
+            if any((as_dict(v) or {}).get("filtered") is True for v in as_list(verdict) or [verdict]):
+                self.filtered = True
+                out.append(Retract(self._index, reason=repaired(name)))
+                return
 
 
 def _only_content(delta: Delta) -> bool:
@@ -221,9 +242,10 @@ def _only_content(delta: Delta) -> bool:
         or delta.audio
         or delta.images
         or delta.executed_tools
+        or delta.extra_content
     )
 
 
 def _details_text(details: list[Any] | None) -> str:
-    texts = [as_text(d.get("text")) or as_text(d.get("summary")) for d in details or () if isinstance(d, dict)]
-    return "".join(texts)
+    items = [as_dict(item) or {} for item in details or ()]
+    return "".join([as_text(d.get("text")) or as_text(d.get("summary")) for d in items])

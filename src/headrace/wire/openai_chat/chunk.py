@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
-from headrace.wire.parts import as_count, as_dict, as_text, loads_leniently, repaired
+from headrace.wire.lenient_json import as_count, as_dict, as_list, as_text, loads_frame, repaired
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from headrace.wire.framing import Frame
 
 
@@ -31,6 +33,7 @@ class CallDelta(Struct):
     id: str | None = None
     function: Function | None = None
     custom: dict[str, Any] | None = None
+    extra_content: dict[str, Any] | None = None
 
 
 class Delta(Struct):
@@ -47,6 +50,7 @@ class Delta(Struct):
     images: list[Any] | None = None
     executed_tools: list[Any] | None = None
     audio: dict[str, Any] | None = None
+    extra_content: dict[str, Any] | None = None
 
 
 class ChunkChoice(Struct):
@@ -54,6 +58,7 @@ class ChunkChoice(Struct):
 
     index: int = 0
     delta: Delta | None = None
+    text: str | None = None
     finish_reason: str | None = None
     logprobs: dict[str, Any] | None = None
     content_filter_results: dict[str, Any] | None = None
@@ -77,7 +82,7 @@ class Chunk(Struct):
 _decode = msgspec.json.Decoder(Chunk).decode
 
 
-def parse(frame: Frame) -> Chunk | Any:
+def parse(frame: Frame, secrets: Iterable[str] = ()) -> Chunk | Any:
     """Decode a frame; what is JSON but no object is given as it is.
 
     Raises:
@@ -86,8 +91,9 @@ def parse(frame: Frame) -> Chunk | Any:
     try:
         return _decode(frame.data)
     except (msgspec.DecodeError, ValueError, RecursionError):
-        value = loads_leniently(frame)
-        return from_value(value) if isinstance(value, dict) else value
+        value = loads_frame(frame.data, secrets)
+        fields = as_dict(value)
+        return value if fields is None else from_value(fields)
 
 
 def from_value(value: dict[str, Any], *, said: str = "delta") -> Chunk:
@@ -97,27 +103,26 @@ def from_value(value: dict[str, Any], *, said: str = "delta") -> Chunk:
         value: a chunk, or a whole completion.
         said: the key of a choice's content: ``delta`` in a chunk, ``message`` in a whole completion.
     """
-    choices = value.get("choices")
     return Chunk(
-        id=_id(value.get("id")),
+        id=_word(value.get("id")),
         object=repaired(as_text(value.get("object"))),
         model=repaired(as_text(value.get("model"))),
-        choices=[_choice(c, said) for c in choices if isinstance(c, dict)] if isinstance(choices, list) else None,
+        choices=[_choice(c, said) for c in _dicts(value.get("choices"))],
         usage=as_dict(value.get("usage")),
         error=value.get("error"),
         x_groq=as_dict(value.get("x_groq")),
-        citations=_list(value.get("citations")),
-        search_results=_list(value.get("search_results")),
+        citations=as_list(value.get("citations")),
+        search_results=as_list(value.get("search_results")),
     )
 
 
 def _choice(value: dict[str, Any], said: str) -> ChunkChoice:
     delta = as_dict(value.get(said))
-    reason = value.get("finish_reason")
     return ChunkChoice(
         index=as_count(value.get("index")) or 0,
         delta=None if delta is None else _delta(delta),
-        finish_reason=None if reason is None else repaired(str(reason)),
+        text=as_text(value.get("text")),
+        finish_reason=_word(value.get("finish_reason")),
         logprobs=as_dict(value.get("logprobs")),
         content_filter_results=as_dict(value.get("content_filter_results")),
         content_filter_offsets=as_dict(value.get("content_filter_offsets")),
@@ -125,38 +130,43 @@ def _choice(value: dict[str, Any], said: str) -> ChunkChoice:
 
 
 def _delta(value: dict[str, Any]) -> Delta:
-    content, calls = value.get("content"), value.get("tool_calls")
+    content = value.get("content")
     return Delta(
-        content=content if isinstance(content, str | list) else None,
+        content=content if isinstance(content, str) else as_list(content),
         refusal=as_text(value.get("refusal")),
-        tool_calls=[_call(c) for c in calls if isinstance(c, dict)] if isinstance(calls, list) else None,
+        tool_calls=[_call(c) for c in _dicts(value.get("tool_calls"))],
         function_call=_function(value.get("function_call")),
         reasoning_content=as_text(value.get("reasoning_content")),
         reasoning=as_text(value.get("reasoning")),
-        reasoning_details=_list(value.get("reasoning_details")),
-        annotations=_list(value.get("annotations")),
-        images=_list(value.get("images")),
-        executed_tools=_list(value.get("executed_tools")),
+        reasoning_details=as_list(value.get("reasoning_details")),
+        annotations=as_list(value.get("annotations")),
+        images=as_list(value.get("images")),
+        executed_tools=as_list(value.get("executed_tools")),
         audio=as_dict(value.get("audio")),
+        extra_content=as_dict(value.get("extra_content")),
     )
 
 
 def _call(value: dict[str, Any]) -> CallDelta:
     return CallDelta(
         index=as_count(value.get("index")),
-        id=_id(value.get("id")),
+        id=_word(value.get("id")),
         function=_function(value.get("function")),
         custom=as_dict(value.get("custom")),
+        extra_content=as_dict(value.get("extra_content")),
     )
 
 
 def _function(value: Any) -> Function | None:
-    return Function(as_text(value.get("name")), value.get("arguments")) if isinstance(value, dict) else None
+    fields = as_dict(value)
+    return None if fields is None else Function(as_text(fields.get("name")), fields.get("arguments"))
 
 
-def _id(value: Any) -> str | None:
-    return repaired(str(value)) if isinstance(value, str | int) else None
+def _word(value: Any) -> str | None:
+    if isinstance(value, str):
+        return repaired(value)
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _list(value: Any) -> list[Any] | None:
-    return value if isinstance(value, list) else None
+def _dicts(value: Any) -> list[dict[str, Any]]:
+    return [fields for item in as_list(value) or () if (fields := as_dict(item)) is not None]

@@ -10,7 +10,6 @@ that the comments name.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from headrace.errors import ErrorInfo, WireError
@@ -25,10 +24,11 @@ from headrace.events import (
     UsageUpdate,
 )
 from headrace.wire.failures import error_from_value
+from headrace.wire.lenient_json import as_dict, compact, loads_frame, loads_leniently, repaired_deep
 from headrace.wire.openai_chat.choice import ChoiceDecoder
 from headrace.wire.openai_chat.chunk import Chunk, from_value, parse
 from headrace.wire.openai_chat.usage import read_usage
-from headrace.wire.parts import Parts, as_dict, loads_leniently, repaired_deep
+from headrace.wire.parts import Parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -92,16 +92,18 @@ class OpenAIChatDecoder:
             WireError: if the frame's data is not JSON.
         """
         out: list[Event] = []
-        if self.done or not frame.data:
+        if self.done or not frame.data or frame.data.isspace():
             return out
         if frame.data[:1] != b"{" and frame.data.strip() == b"[DONE]":
             self._finish(out, marker=True)
             return out
-        chunk = parse(frame)
-        if not isinstance(chunk, Chunk):
+        chunk = parse(frame, self._secrets)
+        if isinstance(chunk, Chunk):
+            self._chunk(out, chunk, frame)
+        elif frame.event == "error":
+            self._fail(out, chunk)
+        else:
             out.append(Raw(frame.event, repaired_deep(chunk)))
-            return out
-        self._chunk(out, chunk, frame)
         return out
 
     def whole(self, body: bytes) -> list[Event]:
@@ -112,12 +114,12 @@ class OpenAIChatDecoder:
         """
         out: list[Event] = []
         try:
-            value = json.loads(body.decode("utf-8", "replace"), strict=False)
-        except (ValueError, RecursionError):
-            value = None
-        if not isinstance(value, dict) or not (value.get("error") or value.get("choices") or _is_vllm_error(value)):
-            raise WireError("the body is JSON, but neither a chat completion nor an error")
-        self._chunk(out, from_value(value, said="message"), None, value)
+            value = as_dict(loads_leniently(body)) or {}
+        except ValueError:
+            value = {}
+        if not (value.get("error") or value.get("choices") or _is_vllm_error(value)):
+            raise WireError("the body is neither a chat completion nor an error")
+        self._chunk(out, from_value(value, said="message"), value)
         if not self.done:
             self._finish(out, marker=True)
         return out
@@ -131,17 +133,17 @@ class OpenAIChatDecoder:
 
     # -- a chunk
 
-    def _chunk(self, out: list[Event], chunk: Chunk, frame: Frame | None, value: dict[str, Any] | None = None) -> None:
+    def _chunk(self, out: list[Event], chunk: Chunk, of: Frame | dict[str, Any]) -> None:
         if not self._started or chunk.model != self._model or self._id is None:
             self._identity(out, chunk)
         told = False
         for choice in chunk.choices or ():
             told = True
-            of = self._choices.get(choice.index)
-            if of is None:
-                of = ChoiceDecoder(self._parts, choice.index, think_tags=self._think_tags)
-                self._choices[choice.index] = of
-            of.feed(out, choice)
+            decoder = self._choices.get(choice.index)
+            if decoder is None:
+                decoder = ChoiceDecoder(self._parts, choice.index, think_tags=self._think_tags)
+                self._choices[choice.index] = decoder
+            decoder.feed(out, choice)
         if chunk.citations or chunk.search_results:
             self._citations(out, chunk)
         usage = chunk.usage or (self._extension_usage and chunk.x_groq and as_dict(chunk.x_groq.get("usage")))
@@ -151,16 +153,14 @@ class OpenAIChatDecoder:
             if read != self._usage:
                 self._usage = read
                 out.append(UsageUpdate(read))
-        if chunk.error or (chunk.object == "error" and not chunk.choices):
-            if value is None and frame is not None:
-                value = loads_leniently(frame)
-            self._fail(out, value)
-        elif not told and frame is not None:
-            value = loads_leniently(frame)
-            if frame.event == "error" or _is_vllm_error(value):
-                self._fail(out, value)
-            else:  # prompt filters (Azure), moderation, events of other APIs
-                out.append(Raw(frame.event or chunk.object or "", repaired_deep(value)))
+        named = "" if isinstance(of, dict) else of.event
+        if chunk.error or (not chunk.choices and "error" in (chunk.object, named)):
+            self._fail(out, self._value(of))
+        elif not told:  # prompt filters (Azure), moderation, events of other APIs
+            out.append(Raw(named or chunk.object or "", repaired_deep(self._value(of))))
+
+    def _value(self, of: Frame | dict[str, Any]) -> Any:
+        return of if isinstance(of, dict) else loads_frame(of.data, self._secrets)
 
     def _identity(self, out: list[Event], chunk: Chunk) -> None:
         # Azure's first chunk has both empty; a router may change the model on the way
@@ -183,10 +183,10 @@ class OpenAIChatDecoder:
         # Perplexity repeats its lists on every chunk
         for item in chunk.search_results or chunk.citations or ():
             data = as_dict(item) or {"url": item}
-            name = str(data.get("url"))
+            name = compact(data.get("url", data))
             if name not in self._cited:
                 self._cited.add(name)
-                self._parts.whole(out, "citation", 0, data=repaired_deep(data))
+                self._parts.whole(out, "citation", 0, data=data)
 
     # -- ends
 
@@ -220,7 +220,8 @@ class OpenAIChatDecoder:
             out.append(StreamWarning("unfinished_choice", text))
         if self._marker and not marker:
             out.append(StreamWarning("no_terminal_marker", "the stream ended without its marker [DONE]"))
-        reason = main.finish.stop_reason
+        # a filter that spoke after the finish gives no other one
+        reason = "filtered" if main.filtered else main.finish.stop_reason
         info = None
         if reason == "failed":
             text = f"{self._provider or 'the provider'} ended the answer with {main.finish.native_stop_reason!r}"
@@ -237,5 +238,5 @@ class OpenAIChatDecoder:
         out.append(End(outcome=outcome, native_stop_reason=native, error=error))
 
 
-def _is_vllm_error(value: Any) -> bool:
-    return isinstance(value, dict) and value.get("object") == "error"
+def _is_vllm_error(value: dict[str, Any]) -> bool:
+    return value.get("object") == "error"

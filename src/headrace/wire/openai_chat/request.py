@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from headrace.errors import UnsupportedError
+from headrace.wire.lenient_json import as_dict, as_list
 
 if TYPE_CHECKING:
     from headrace.request import Request
@@ -23,11 +24,11 @@ def encode_request(request: Request, provider: Provider) -> dict[str, Any]:
     if request.system is not None:
         messages.append({"role": "system", "content": request.system})
     for where, turn in enumerate(request.messages):
-        for part in turn["content"] if isinstance(turn["content"], list) else ():
-            if isinstance(part, dict) and part.get("type") in _ANTHROPIC_PARTS:
-                raise UnsupportedError(
-                    f"messages[{where}] has a part of the type {part['type']!r}, which the wire openai-chat has not"
-                )
+        for part in as_list(turn.get("content")) or ():
+            kind = (as_dict(part) or {}).get("type")
+            if kind in _ANTHROPIC_PARTS:
+                text = f"messages[{where}] has a part of the type {kind!r}"
+                raise UnsupportedError(f"{text}, which the wire openai-chat has not")
         messages.append(turn)
     body: dict[str, Any] = {"model": request.model, "messages": messages, "stream": True}
     if provider.include_usage:

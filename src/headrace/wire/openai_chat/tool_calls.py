@@ -23,6 +23,12 @@ class Call:
         self.id = call_id
         self.name = name
 
+    def may_be(self, call_id: str, name: str) -> bool:
+        """Whether a fragment with this id and name, where it has them, may belong to this call."""
+        if call_id and self.id:
+            return call_id == self.id
+        return not name or not self.name or name == self.name
+
 
 class Calls:
     """The calls of one choice."""
@@ -35,12 +41,13 @@ class Calls:
     def find(self, index: int | None, call_id: str, name: str) -> Call | None:
         """Find the call that a fragment goes on with; None: it begins a new one.
 
-        An index that is known decides, unless another id stands beside it; an index that is new begins a call if it
-        brings a name.  Without an index the id decides; without either, a name begins a call and the last one goes on.
+        An index that is known decides, unless another id or name stands beside it; an index that is new begins a call
+        if it brings a name.  Without an index the id decides; without either, a name begins a call and the last one
+        goes on.
         """
         if index is not None:
             call = self._at.get(index)
-            if call is not None and (not call_id or not call.id or call.id == call_id):
+            if call is not None and call.may_be(call_id, name):
                 return call
             if call is None and name:
                 return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from headrace.events import Usage
-from headrace.wire.parts import as_count, as_dict, repaired_deep
+from headrace.wire.lenient_json import as_count, as_dict, repaired_deep
 
 if TYPE_CHECKING:
     from headrace.events import StopReason

@@ -1,0 +1,48 @@
+"""The commands, put together."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from headrace.cli.chat import chat
+from headrace.cli.decode import decode
+from headrace.cli.models import models
+from headrace.cli.serve import serve
+
+EXIT_CODES = (
+    "**Exit codes**: 0 done · 1 it failed (the provider, the connection, a timeout, a file) · 2 asked in a way that "
+    "cannot work (an option, a missing key, an unknown provider) · 130 Ctrl-C · 141 whoever read stdout is gone · 143 "
+    "terminated"
+)
+
+app = typer.Typer(
+    name="headrace",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=EXIT_CODES,
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from headrace import __version__
+
+        typer.echo(f"headrace {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version this is.")
+    ] = False,
+) -> None:
+    """Stream language-model output: at a terminal, in a pipe, to a browser."""
+
+
+for command in (chat, decode, models, serve):
+    app.command(epilog=EXIT_CODES)(command)

@@ -1,0 +1,226 @@
+"""One answer on its way to one viewer: ``text/event-stream`` with a JSON object a frame.
+
+    data: {"content":"","model":"openai/gpt-4o-mini"}        at once, before the model has said a word
+    data: {"content":"Hel"}                                   a frame a piece of text
+    data: {"content":"","outcome":"complete","usage":{…},"model":"…","warnings":[…]}
+    data: [DONE]
+
+Laws kept here: a failure is a frame ``{"error": {…}}`` and no ``[DONE]``, so nothing but an answer that came to its
+end looks like one.  The viewer leaving stops the model now: also before its first token, while it is silent, and while
+the viewer does not read.  The model is read no faster than the viewer reads.  What came at once is written at once; a
+token costs no task and no log line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from starlette.responses import Response
+
+from headrace.errors import ErrorInfo, HeadraceError
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+    from headrace.message import Message
+    from headrace.stream import AsyncStream
+    from headrace.targets import Target
+
+logger = logging.getLogger("headrace.gateway")
+
+_HEADERS = {
+    "content-type": "text/event-stream; charset=utf-8",
+    "cache-control": "no-cache, no-transform",  # no proxy may compress it: that would hold tokens back
+    "x-accel-buffering": "no",  # nginx's word for the same
+    "x-content-type-options": "nosniff",
+}
+_KEEP_ALIVE = b": keep-alive\n\n"
+_DONE = b"data: [DONE]\n\n"
+_SHUTDOWN = ErrorInfo(
+    type="truncated", code="shutdown", message="the gateway was shut down before the answer was complete"
+)
+_BUG = ErrorInfo(type="internal", message="the gateway failed; its log says more")
+_SHOWN = ("type", "message", "status", "code", "request_id", "retry_after_s", "phase")
+
+_encode = msgspec.json.Encoder().encode
+
+
+class OpenStreams:
+    """The answers that are on their way."""
+
+    def __init__(self) -> None:
+        self._streams: set[AsyncStream] = set()
+
+    def __len__(self) -> int:
+        """Count them."""
+        return len(self._streams)
+
+    def add(self, stream: AsyncStream) -> None:
+        """Take note of one that begins."""
+        self._streams.add(stream)
+
+    def discard(self, stream: AsyncStream) -> None:
+        """Take note of its end."""
+        self._streams.discard(stream)
+
+    def stop(self) -> None:
+        """End them all: their models stop now, their viewers are told."""
+        for stream in self._streams:
+            stream.cancel()
+
+
+class ChatStream(Response):
+    """The response: it enters the stream, writes what comes, and leaves it when the viewer leaves.
+
+    Args:
+        stream: the answer, not entered yet; an error in its place is what the viewer gets.
+        target: whom the stream asks, where that is known.
+        streams: where it is listed while it runs.
+        keep_alive_s: after so many seconds without output a comment is written.
+    """
+
+    def __init__(
+        self, stream: AsyncStream | HeadraceError, *, target: Target | None, streams: OpenStreams, keep_alive_s: float
+    ) -> None:
+        # Not the base's: that one has a body and says how long it is.
+        self.status_code = 200
+        self.background = None
+        self.init_headers(_HEADERS)
+        self._source = stream
+        self._target = target
+        self._streams = streams
+        self._keep_alive_s = keep_alive_s
+        self._writing = asyncio.Lock()
+        self._wrote_at = 0.0
+        self._gone = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run from the first byte to the last."""
+        self._send = send
+        await self._put({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        stream = self._source
+        if isinstance(stream, HeadraceError):
+            await self._write(_error_frame(stream.info), more=False)
+            return
+        self._streams.add(stream)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                watch = tasks.create_task(self._watch(stream, receive))
+                await self._answer(stream)
+                watch.cancel()
+        finally:
+            self._streams.discard(stream)
+            self._log(stream)
+
+    async def _answer(self, stream: AsyncStream) -> None:
+        last: bytes
+        await self._write(self._first_frame())
+        try:
+            async with stream:
+                async for batch in stream.batches():
+                    pieces = [piece for event, _ in batch if (piece := stream.text_of(event))]
+                    if pieces:
+                        await self._write(b"".join([b'data: {"content":%b}\n\n' % _encode(p) for p in pieces]))
+                if stream.message.outcome != "cancelled":
+                    # Inside the block: the upstream may take a moment to let go.
+                    await self._write(self._last_frame(stream.message) + _DONE, more=False)
+                    return
+            last = _error_frame(_SHUTDOWN)  # nobody hears it if the viewer has left
+        except HeadraceError as error:
+            last = _error_frame(error.info)
+        except Exception:
+            await self._write(_error_frame(_BUG), more=False)
+            raise
+        await self._write(last, more=False)
+
+    async def _watch(self, stream: AsyncStream, receive: Receive) -> None:
+        """Wait for the viewer to leave; meanwhile break silences."""
+        while not self._gone:
+            try:
+                async with asyncio.timeout_at(self._wrote_at + self._keep_alive_s):
+                    message = await receive()
+            except TimeoutError:
+                await self._break_silence()
+            else:
+                self._gone = message["type"] == "http.disconnect"
+        stream.cancel()
+
+    async def _break_silence(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now < self._wrote_at + self._keep_alive_s:
+            return  # something was written since
+        if self._writing.locked():
+            self._wrote_at = now  # the viewer is not reading what it has
+        else:
+            await self._write(_KEEP_ALIVE)
+
+    async def _write(self, body: bytes, *, more: bool = True) -> None:
+        async with self._writing:
+            await self._put({"type": "http.response.body", "body": body, "more_body": more})
+
+    async def _put(self, message: dict[str, Any]) -> None:
+        if self._gone:
+            return
+        try:
+            await self._send(message)
+        except OSError:  # so ASGI's servers may say that the viewer has left
+            self._gone = True
+            if not isinstance(self._source, HeadraceError):
+                self._source.cancel()
+        self._wrote_at = asyncio.get_running_loop().time()
+
+    def _first_frame(self) -> bytes:
+        assert self._target is not None
+        said: dict[str, Any] = {"content": "", "model": self._target.name}
+        if self._target.provider.simulated:
+            said["simulated"] = True
+        return _frame(said)
+
+    def _last_frame(self, message: Message) -> bytes:
+        assert self._target is not None
+        usage = message.usage
+        counts: dict[str, Any] = {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
+        for name in ("cached_input_tokens", "reasoning_tokens"):
+            if (count := getattr(usage, name)) is not None:
+                counts[name] = count
+        if usage.estimated:
+            counts["estimated"] = True
+        return _frame(
+            {
+                "content": "",
+                "outcome": message.outcome,
+                "usage": counts,
+                "model": f"{self._target.provider.name}/{message.model or self._target.model}",
+                "warnings": [{"code": w.code, "text": w.text} for w in message.warnings],
+            }
+        )
+
+    def _log(self, stream: AsyncStream) -> None:
+        message, timing = stream.message, stream.timing
+        assert self._target is not None
+        logger.info(
+            "model=%r outcome=%s input_tokens=%s output_tokens=%s first_token_s=%s total_s=%s error=%s",
+            self._target.name,
+            message.outcome,
+            message.usage.input_tokens,
+            message.usage.output_tokens,
+            _rounded(timing.first_token_s),
+            _rounded(timing.total_s),
+            message.error.type if message.error else None,
+        )
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)
+
+
+def _frame(value: dict[str, Any]) -> bytes:
+    return b"data: %b\n\n" % _encode(value)
+
+
+def _error_frame(info: ErrorInfo) -> bytes:
+    said = {name: value for name in _SHOWN if (value := getattr(info, name)) is not None}
+    return _frame({"error": said})

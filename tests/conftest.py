@@ -1,0 +1,42 @@
+"""What all tests share: hypothesis without its deadline, since no assertion here measures time; bare settings; servers."""
+
+import os
+import ssl
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from tests.servers import Script, Server
+
+settings.register_profile("headrace", deadline=None, print_blob=True)
+settings.load_profile("headrace")
+
+
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Leave nothing around that names a provider, a key, a proxy, certificates or a configuration."""
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy") or name.endswith(("_API_KEY", "_BASE_URL")):
+            monkeypatch.delenv(name)
+    for name in ("HF_TOKEN", "SNOWFLAKE_PAT", "HEADRACE_CONFIG", "HEADRACE_DEBUG"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "REQUEST_METHOD"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Server]]:
+    """Start scripted servers, which are closed after the test."""
+    servers: list[Server] = []
+
+    def start(*scripts: Script, tls: ssl.SSLContext | None = None) -> Server:
+        servers.append(Server(*scripts, tls=tls))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
