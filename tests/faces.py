@@ -6,9 +6,17 @@ from typing import Any, Literal
 
 import headrace
 from headrace import Event, HeadraceError, Message, PartDelta
+from tests.servers import Server
 
 Face = Literal["sync", "async"]
 FACES: tuple[Face, ...] = ("sync", "async")
+
+KEY = "sk-test-0123456789abcdef"
+
+
+def ask(server: Server, wire: str = "openai", **more: Any) -> dict[str, Any]:
+    """Say what a stream needs to ask a scripted server."""
+    return {"model": f"{wire}/test-model", "prompt": "Hi", "base_url": server.url, "api_key": KEY, **more}
 
 
 @dataclass

@@ -5,6 +5,7 @@ answered by a script, a list of steps:
 
     bytes            send them
     a Gate           wait until somebody opens it
+    a Drip           send the same bytes again and again, until the peer goes
     STALL            say nothing more until the peer goes
     RESET            reset the connection
     CLOSE            close it
@@ -13,11 +14,13 @@ A script that ends without one of the last three leaves the connection open for 
 """
 
 import asyncio
-import ssl
+import contextlib
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 GONE_S = 10.0
@@ -54,7 +57,14 @@ class Gate:
         await event.wait()
 
 
-Step = bytes | Gate | Literal["stall", "reset", "close"]
+class Drip(NamedTuple):
+    """Send the same bytes again and again, until the peer goes."""
+
+    data: bytes
+    every_s: float = 0.02
+
+
+Step = bytes | Gate | Drip | Literal["stall", "reset", "close"]
 Script = Sequence[Step]
 
 
@@ -84,6 +94,17 @@ LAST = b"0\r\n\r\n"
 def whole(body: bytes, *headers: str, status: int = 200, kind: str = "text/event-stream") -> list[Step]:
     """Answer with a whole body, in chunks, and leave the connection open."""
     return [head(status, kind, *headers) + chunked(body) + LAST]
+
+
+def open_sockets(port: int) -> int:
+    """Count this process's sockets that are connected to a port of this machine, or about to be."""
+    ours: set[str] = set()
+    for link in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            ours.add(str(link.readlink()))
+    lines = Path("/proc/self/net/tcp").read_text(encoding="ascii").splitlines()[1:]
+    rows = [line.split() for line in lines]
+    return sum(int(row[2].rpartition(":")[2], 16) == port and f"socket:[{row[9]}]" in ours for row in rows)
 
 
 class Request(NamedTuple):
@@ -150,6 +171,12 @@ class Peer(asyncio.Protocol):
                 await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
                 for wait in waits:
                     wait.cancel()
+            elif isinstance(step, Drip):
+                while not self._left.is_set():
+                    self._transport.write(step.data)
+                    self.written += len(step.data)
+                    await self._may_write.wait()
+                    await asyncio.sleep(step.every_s)
             elif step == STALL:
                 await self._left.wait()
             elif step == RESET:

@@ -8,6 +8,7 @@ is no success raises, after all that had arrived was given out.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections import deque
@@ -103,6 +104,7 @@ class _Base:
 
     def _next(self) -> tuple[Event, Frame | None] | None:
         """Give what is pending; after a cancel, only the end is."""
+        self._check()
         exchange = self._exchange
         if exchange.cancel_requested and not exchange.done:
             self._pending.clear()
@@ -194,6 +196,8 @@ class Stream(_Base):
                 self._take(exchange.head(head.status, head.headers, _now()))
                 while head.status >= 300 and not exchange.done:
                     self._pull()
+            if exchange.done:
+                self._connection.close(reuse=False)
             self._raise_if_failed()
         except BaseException:
             self.close()
@@ -355,6 +359,8 @@ class AsyncStream(_Base):
                 self._take(exchange.head(head.status, head.headers, _now()))
                 while head.status >= 300 and not exchange.done:
                     await self._pull()
+            if exchange.done:
+                await self._connection.close(reuse=False)
             self._raise_if_failed()
         except BaseException:
             await self.aclose()
@@ -392,8 +398,9 @@ class AsyncStream(_Base):
             here = False
         if here:
             self._connection.cut()
-        elif not loop.is_closed():
-            loop.call_soon_threadsafe(self._connection.cut)
+        else:
+            with contextlib.suppress(RuntimeError):  # the loop is closed, and with it all its sockets
+                loop.call_soon_threadsafe(self._connection.cut)
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         """Give the events."""

@@ -27,12 +27,19 @@ if terminal is not None:
 os.execv(sys.argv[1], sys.argv[1:])
 """
 
+HEADRACE = [sys.executable, "-m", "headrace"]
+
 _CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 def command(*args: str) -> list[str]:
     """Give the command line of ``headrace`` with some arguments."""
-    return [sys.executable, "-I", "-S", "-c", _LAUNCH, sys.executable, "-m", "headrace", *args]
+    return [sys.executable, "-I", "-S", "-c", _LAUNCH, *HEADRACE, *args]
+
+
+def unboxed(text: str) -> str:
+    """Give a usage error as one line, without the box that is drawn around it."""
+    return " ".join(text.replace("│", " ").split())
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:

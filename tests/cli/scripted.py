@@ -27,10 +27,16 @@ class Peer:
         self._gone = gone
 
     def head(self, status: int = 200, kind: str = "text/event-stream") -> None:
-        self.raw(f"HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\nConnection: close\r\n\r\n".encode())
+        lines = f"HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\nTransfer-Encoding: chunked\r\n\r\n"
+        self._sock.sendall(lines.encode())
 
     def raw(self, data: bytes) -> None:
-        self._sock.sendall(data)
+        """Send a piece of the body."""
+        self._sock.sendall(b"%x\r\n%s\r\n" % (len(data), data))
+
+    def end(self) -> None:
+        """End the body; without it the connection is cut."""
+        self._sock.sendall(b"0\r\n\r\n")
 
     def say(self, text: str, **delta: Any) -> None:
         """Send a chunk with some text, or with another delta."""
@@ -44,6 +50,7 @@ class Peer:
         if usage:
             self.chunk(choices=[], usage={"prompt_tokens": usage[0], "completion_tokens": usage[1]})
         self.raw(b"data: [DONE]\n\n")
+        self.end()
 
     def hold(self) -> None:
         """Be silent until the peer goes away, and note it."""

@@ -1,5 +1,6 @@
 """openai-chat: chunks, choices, text, refusals, log probabilities, and frames that are odd."""
 
+import json
 from typing import Any
 
 import pytest
@@ -303,8 +304,6 @@ def test_odd_shapes_neither_raise_nor_harm(odd: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("value", [5, "text", None, [], [1], True], ids=repr)
 def test_json_that_is_no_object_is_carried_raw(value: Any) -> None:
-    import json
-
     told = chat(f"event: e\ndata: {json.dumps(value)}", say("a", "stop"), DONE)
     assert told.events[0] == Raw("e", value)
     assert told.message.text == "a"

@@ -1,10 +1,11 @@
 """openai-chat: usage, finish reasons, the terminal marker, errors inside the stream. Endings do not lie."""
 
+import json
 from typing import Any
 
 import pytest
 
-from headrace.errors import InvalidRequestError, OverloadedError, ProviderError, ServerError, TruncatedError
+from headrace.errors import InvalidRequestError, OverloadedError, ProviderError, ServerError, TruncatedError, WireError
 from headrace.events import ChoiceFinish, End, StepStart, Usage, UsageUpdate
 from tests.wire.streams import DONE, Decoded, calls, choice, chunk, decode, delta, say, sse, tool, usage
 
@@ -263,7 +264,8 @@ def test_neither_marker_nor_finish_is_truncated() -> None:
 def test_a_marker_without_a_finish_is_truncated() -> None:
     told = chat(say("a"), DONE)
     assert told.message.outcome == "truncated"
-    assert "sent its terminal marker without a finish reason" in (told.message.error or "").message  # type: ignore[union-attr]
+    assert told.message.error is not None
+    assert "sent its terminal marker without a finish reason" in told.message.error.message
 
 
 @pytest.mark.parametrize("frames", [[say("a"), DONE], [say("a", None), chunk(usage=usage()), DONE]], ids=["bare", "usage"])
@@ -346,8 +348,6 @@ GROQ = {"message": "Failed to call a function", "type": "invalid_request_error",
 
 
 def test_groq_names_its_error_frames() -> None:
-    import json
-
     told = chat(say("a"), "event: error\ndata: " + json.dumps({"error": GROQ}))
     assert told.message.error is not None
     assert (told.message.error.type, told.message.error.code, told.message.error.status) == ("invalid_request", "tool_use_failed", 400)
@@ -393,8 +393,6 @@ def test_an_error_holds_no_key() -> None:
 
 def test_an_error_glued_onto_a_half_written_frame_is_no_success() -> None:
     # dativo-io/talon#396
-    from headrace.errors import WireError
-
     with pytest.raises(WireError):
         chat(say("a"), 'data: {"choices":[{"delta":{"con\nevent: error\ndata: {"error":"no"}')
 

@@ -132,7 +132,7 @@ class Recording:
         out: list[Event] = []
         if self._mode == "whole":
             try:
-                body = bytes(self._body)
+                body = bytes(self._body).removeprefix(_BOM)
                 self._take(out, self._for(Frame(body)).whole(body))
             except WireError as error:
                 self._broken(out, error)

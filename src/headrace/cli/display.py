@@ -7,6 +7,7 @@ begins on a line of its own.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import select
@@ -180,11 +181,10 @@ class Screen:
         stream: Any = sys.stderr
         if stream is None:
             return
-        try:
-            stream.write(f"\x1b[{style}m{text}\x1b[0m" if style and self._colours else text)
-            stream.flush()
-        except OSError:  # nobody listens; the answer is what matters
-            pass
+        written = f"\x1b[{style}m{text}\x1b[0m" if style and self._colours else text
+        # past the buffer, which would be tried again at the process's end
+        with contextlib.suppress(OSError):  # nobody listens; the answer is what matters
+            os.write(stream.fileno(), written.encode(stream.encoding, "backslashreplace"))
 
 
 class _Waiting:

@@ -25,8 +25,6 @@ def serve(
     ] = None,
 ) -> None:
     """Serve the gateway, and its page at http://127.0.0.1:4747/."""
-    from headrace.errors import HeadraceError
-
     screen = Screen()
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:
@@ -34,11 +32,4 @@ def serve(
         raise typer.Exit(2)
     from headrace.gateway import run_server
 
-    try:
-        code = run_server(host=host, port=port, config_path=config, model=model)
-    except HeadraceError as error:
-        from headrace.cli.answer import failure_code
-
-        screen.error(str(error))
-        raise typer.Exit(failure_code(error)) from None
-    raise typer.Exit(code)
+    raise typer.Exit(run_server(host=host, port=port, config_path=config, model=model))

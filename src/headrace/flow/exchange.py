@@ -47,6 +47,8 @@ Batch = list[tuple["Event", "Frame | None"]]
 
 _MAX_REFUSAL = 64 * 1024  # of an error's body, in bytes
 _EARLY_S = 0.005  # event loops' timers may fire a little early
+# ends that are the model's own: if the provider gives no usage there, it gives none
+_OWN_ENDS = ("complete", "length", "tool_calls", "filtered", "refused", "paused")
 _MAX_WHOLE = 16 * 1024 * 1024  # of an answer that came as one document
 
 
@@ -264,6 +266,8 @@ class Exchange:
         if kind is PartDelta:
             self._progress(now)
         else:
+            if isinstance(event, End) and event.outcome not in _OWN_ENDS:
+                self._estimate(batch, now)
             event = self._rarer(event, now)
         if self._grammar is not None:
             self._grammar.feed(event)
@@ -342,13 +346,15 @@ class Exchange:
         self._take(batch, self._decoder.finish(), None, now)
 
     def _end(self, batch: Batch, outcome: Outcome, error: ErrorInfo | None, now: float) -> None:
-        """End it by our own word: what is open is closed first, and what was used is estimated if nobody said."""
+        """End it by our own word: what is open is closed first."""
         self._bounds = []
         for part in self._fold.open_parts():
             self._emit(batch, PartEnd(part, implicit=True), None, now)
+        native = self._fold.message().native_stop_reason
+        self._emit(batch, End(outcome=outcome, native_stop_reason=native, error=error), None, now)
+
+    def _estimate(self, batch: Batch, now: float) -> None:
         message = self._fold.message()
         if message.usage.output_tokens is None and message.parts:
             tokens = sum(estimate_tokens(p.text) for p in message.parts)
             self._emit(batch, UsageUpdate(Usage(output_tokens=tokens, estimated=True)), None, now)
-        end = End(outcome=outcome, native_stop_reason=message.native_stop_reason, error=error)
-        self._emit(batch, end, None, now)

@@ -76,20 +76,18 @@ class ChatStream(Response):
     """The response: it enters the stream, writes what comes, and leaves it when the viewer leaves.
 
     Args:
-        stream: the answer, not entered yet; an error in its place is what the viewer gets.
-        target: whom the stream asks, where that is known.
+        stream: the answer, not entered yet.
+        target: whom it asks.
         streams: where it is listed while it runs.
         keep_alive_s: after so many seconds without output a comment is written.
     """
 
-    def __init__(
-        self, stream: AsyncStream | HeadraceError, *, target: Target | None, streams: OpenStreams, keep_alive_s: float
-    ) -> None:
+    def __init__(self, stream: AsyncStream, target: Target, *, streams: OpenStreams, keep_alive_s: float) -> None:
         # Not the base's: that one has a body and says how long it is.
         self.status_code = 200
         self.background = None
         self.init_headers(_HEADERS)
-        self._source = stream
+        self._stream = stream
         self._target = target
         self._streams = streams
         self._keep_alive_s = keep_alive_s
@@ -97,26 +95,22 @@ class ChatStream(Response):
         self._wrote_at = 0.0
         self._gone = False
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
         """Run from the first byte to the last."""
         self._send = send
-        await self._put({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        stream = self._source
-        if isinstance(stream, HeadraceError):
-            await self._write(_error_frame(stream.info), more=False)
-            return
-        self._streams.add(stream)
+        self._streams.add(self._stream)
         try:
+            await self._put({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             async with asyncio.TaskGroup() as tasks:
-                watch = tasks.create_task(self._watch(stream, receive))
-                await self._answer(stream)
+                watch = tasks.create_task(self._watch(receive))
+                await self._answer()
                 watch.cancel()
         finally:
-            self._streams.discard(stream)
-            self._log(stream)
+            self._streams.discard(self._stream)
+            self._log()
 
-    async def _answer(self, stream: AsyncStream) -> None:
-        last: bytes
+    async def _answer(self) -> None:
+        stream = self._stream
         await self._write(self._first_frame())
         try:
             async with stream:
@@ -128,15 +122,14 @@ class ChatStream(Response):
                     # Inside the block: the upstream may take a moment to let go.
                     await self._write(self._last_frame(stream.message) + _DONE, more=False)
                     return
-            last = _error_frame(_SHUTDOWN)  # nobody hears it if the viewer has left
+            await self._write(_error_frame(_SHUTDOWN), more=False)  # to nobody, if it was the viewer who left
         except HeadraceError as error:
-            last = _error_frame(error.info)
+            await self._write(_error_frame(error.info), more=False)
         except Exception:
             await self._write(_error_frame(_BUG), more=False)
             raise
-        await self._write(last, more=False)
 
-    async def _watch(self, stream: AsyncStream, receive: Receive) -> None:
+    async def _watch(self, receive: Receive) -> None:
         """Wait for the viewer to leave; meanwhile break silences."""
         while not self._gone:
             try:
@@ -145,8 +138,13 @@ class ChatStream(Response):
             except TimeoutError:
                 await self._break_silence()
             else:
-                self._gone = message["type"] == "http.disconnect"
-        stream.cancel()
+                if message["type"] == "http.disconnect":
+                    self._leave()
+
+    def _leave(self) -> None:
+        """Stop the model: there is nobody left to read it."""
+        self._gone = True
+        self._stream.cancel()
 
     async def _break_silence(self) -> None:
         now = asyncio.get_running_loop().time()
@@ -167,20 +165,16 @@ class ChatStream(Response):
         try:
             await self._send(message)
         except OSError:  # so ASGI's servers may say that the viewer has left
-            self._gone = True
-            if not isinstance(self._source, HeadraceError):
-                self._source.cancel()
+            self._leave()
         self._wrote_at = asyncio.get_running_loop().time()
 
     def _first_frame(self) -> bytes:
-        assert self._target is not None
         said: dict[str, Any] = {"content": "", "model": self._target.name}
         if self._target.provider.simulated:
             said["simulated"] = True
         return _frame(said)
 
     def _last_frame(self, message: Message) -> bytes:
-        assert self._target is not None
         usage = message.usage
         counts: dict[str, Any] = {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
         for name in ("cached_input_tokens", "reasoning_tokens"):
@@ -198,9 +192,8 @@ class ChatStream(Response):
             }
         )
 
-    def _log(self, stream: AsyncStream) -> None:
-        message, timing = stream.message, stream.timing
-        assert self._target is not None
+    def _log(self) -> None:
+        message, timing = self._stream.message, self._stream.timing
         logger.info(
             "model=%r outcome=%s input_tokens=%s output_tokens=%s first_token_s=%s total_s=%s error=%s",
             self._target.name,
@@ -211,6 +204,11 @@ class ChatStream(Response):
             _rounded(timing.total_s),
             message.error.type if message.error else None,
         )
+
+
+def failed_stream(error: HeadraceError) -> Response:
+    """Make the stream of an answer that failed before it could be asked for."""
+    return Response(_error_frame(error.info), headers=_HEADERS)
 
 
 def _rounded(seconds: float | None) -> float | None:

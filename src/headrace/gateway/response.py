@@ -30,13 +30,13 @@ def error_response(status: int, kind: str, message: str, *, headers: Mapping[str
     return json_response({"error": {"type": kind, "message": message}}, status=status, headers=headers)
 
 
-def on_http_exception(_: Request, error: Exception) -> Response:
+async def on_http_exception(_: Request, error: Exception) -> Response:
     """Answer what the router refuses: no such path, no such method."""
     status: int = getattr(error, "status_code", 500)
     text = f"{getattr(error, 'detail', 'refused')}: the paths are listed at openapi.json"
     return error_response(status, _TYPES.get(status, "refused"), text, headers=getattr(error, "headers", None))
 
 
-def on_bug(_: Request, __: Exception) -> Response:
+async def on_bug(_: Request, __: Exception) -> Response:
     """Answer for a failure of ours; the server logs the exception itself."""
     return error_response(500, "internal", "the gateway failed; its log says more")

@@ -8,16 +8,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import ssl
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
-from headrace.errors import BrokenStreamError, ConnectError, TLSError
+from headrace.errors import BrokenStreamError, ConnectError, TLSError, UsageError
 from headrace.transport.base import SETTLE_S, Head, WaitExpired, check_url, default_ssl_context, proxy_for
 
 if TYPE_CHECKING:
     from headrace.wire.registry import HTTPRequest
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Tells the request that is being opened which transport it got, new or of the pool."""
+
+    async def connect(
+        self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
+    ) -> aiohttp.connector.Connection:
+        connection = await super().connect(req, traces, timeout)
+        _opening.get().transport = connection.transport
+        return connection
 
 
 class AsyncTransport:
@@ -30,19 +42,28 @@ class AsyncTransport:
 
     def __init__(self, *, connect_s: float = 10.0, ssl_context: ssl.SSLContext | None = None) -> None:
         self.connect_s = connect_s
+        self.open: set[_Connection] = set()
         self._ssl_context = ssl_context
         self._session: aiohttp.ClientSession | None = None
+        self._closed = False
 
     def connection(self) -> _Connection:
         """Make a connection for one request."""
         return _Connection(self)
 
     def session(self) -> aiohttp.ClientSession:
-        """Give the session; it is made in the loop that first asks for it."""
+        """Give the session; it is made in the loop that first asks for it.
+
+        Raises:
+            UsageError: if the client was closed.
+        """
+        if self._closed:
+            raise UsageError("the client of this stream is closed; make another")
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=self.connect_s),
+                connector=_Connector(limit=0),
+                # a proxy's answer counts as connecting too
+                timeout=aiohttp.ClientTimeout(total=None, connect=self.connect_s),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 read_bufsize=2**18,
             )
@@ -58,6 +79,9 @@ class AsyncTransport:
 
     async def close(self) -> None:
         """Close all connections."""
+        self._closed = True
+        for connection in list(self.open):
+            connection.cut()  # the session would leave their readers waiting
         session, self._session = self._session, None
         if session is not None:
             await session.close()
@@ -65,9 +89,10 @@ class AsyncTransport:
 
 class _Connection:
     def __init__(self, transport: AsyncTransport) -> None:
-        self._transport = transport
+        self.transport: asyncio.BaseTransport | None = None
+        self._of = transport
         self._response: aiohttp.ClientResponse | None = None
-        self._opening: asyncio.Task[aiohttp.ClientResponse] | None = None
+        self._request: asyncio.Task[aiohttp.ClientResponse] | None = None
         self._cut = False
         self._expired = False
         self._broken: Exception | None = None
@@ -76,37 +101,44 @@ class _Connection:
 
     async def open(self, request: HTTPRequest, wait_s: float | None) -> Head:
         check_url(request.url)
-        if self._cut:
-            raise BrokenStreamError("the stream was cut by its reader")
-        session, proxy = self._transport.session(), proxy_for(request.url)
-        self._opening = asyncio.ensure_future(
-            session.request(
-                request.method,
-                request.url,
-                data=request.body,
-                headers=request.headers,
-                allow_redirects=False,
-                proxy=proxy,
-                ssl=self._transport.ssl_context(request.url, proxy),
-            )
-        )
+        proxy = proxy_for(request.url)
+        self._request = asyncio.ensure_future(self._ask(self._of.session(), request, proxy))
+        self._of.open.add(self)
         self._arm(wait_s)
         try:
-            self._response = response = await self._opening
-        except asyncio.CancelledError:
-            if self._expired:
-                raise WaitExpired from None
-            if self._cut:
-                raise BrokenStreamError("the stream was cut by its reader") from None
-            raise
+            # waited for from outside: whose cancellation it is, is never in doubt, and no response gets lost
+            await asyncio.wait((self._request,))
+        finally:
+            self._deadline = None
+            asked, self._request = self._request, None
+            if not asked.done():
+                self._end(asked)
+            elif not asked.cancelled() and asked.exception() is None:
+                self._response = asked.result()
+        if self._cut:
+            self._abort()
+            raise BrokenStreamError(_CUT)
+        if self._expired:
+            raise WaitExpired
+        try:
+            response = asked.result()
         except (aiohttp.ClientError, OSError) as error:
             raise _error(error) from error
-        finally:
-            self._opening = None
-            self._deadline = None
-        if self._cut:
-            raise BrokenStreamError("the stream was cut by its reader")
         return Head(response.status, {name.lower(): value for name, value in response.headers.items()})
+
+    async def _ask(
+        self, session: aiohttp.ClientSession, request: HTTPRequest, proxy: str | None
+    ) -> aiohttp.ClientResponse:
+        _opening.set(self)
+        return await session.request(
+            request.method,
+            request.url,
+            data=request.body,
+            headers=request.headers,
+            allow_redirects=False,
+            proxy=proxy,
+            ssl=self._of.ssl_context(request.url, proxy),
+        )
 
     async def read(self, wait_s: float | None) -> bytes:
         assert self._response is not None
@@ -116,11 +148,14 @@ class _Connection:
         self._arm(wait_s)
         try:
             return await content.readany()
+        except WaitExpired as expired:
+            rest = _salvage(content) if content.exception() is expired else b""
+            if rest:
+                return rest
+            raise
         except (aiohttp.ClientError, OSError) as error:
-            if self._cut:
-                raise BrokenStreamError("the stream was cut by its reader") from None
-            self._broken = WaitExpired() if self._expired else _error(error)
-            rest = _salvage(content)
+            self._broken = BrokenStreamError(_CUT) if self._cut else _error(error)
+            rest = b"" if self._cut else _salvage(content)
             if rest:
                 return rest
             raise self._broken from error
@@ -133,22 +168,36 @@ class _Connection:
 
     async def close(self, *, reuse: bool) -> None:
         self._disarm()
-        response, self._response = self._response, None
+        self._of.open.discard(self)
+        response = self._response
         if response is None:
             return
-        if reuse and not self._cut:
-            with contextlib.suppress(aiohttp.ClientError, OSError):
-                async with asyncio.timeout(SETTLE_S):
-                    # the last frame has come; the end of the body mostly stands behind it
-                    if not await response.content.readany():
-                        response.release()
-        response.close()
+        try:
+            if reuse and not self._cut and self._broken is None:
+                with contextlib.suppress(aiohttp.ClientError, OSError):
+                    async with asyncio.timeout(SETTLE_S):
+                        # the last frame has come; the end of the body mostly stands behind it
+                        if not await response.content.readany():
+                            response.release()
+        finally:
+            self._abort()
+            self._response = None
 
     def _abort(self) -> None:
-        if self._opening is not None:
-            self._opening.cancel()
-        if self._response is not None:
-            self._response.close()
+        """Close the socket now: aiohttp closes gently, after what could not be sent and a TLS peer's farewell."""
+        if self._request is not None:
+            self._end(self._request)
+        response = self._response
+        if response is not None:
+            if response.connection is not None and response.connection.transport is not None:
+                response.connection.transport.abort()
+            response.close()
+
+    def _end(self, asked: asyncio.Task[aiohttp.ClientResponse]) -> None:
+        asked.cancel()
+        asked.add_done_callback(_close_late)
+        if isinstance(self.transport, asyncio.WriteTransport):
+            self.transport.abort()
 
     def _arm(self, wait_s: float | None) -> None:
         if wait_s is None:
@@ -168,8 +217,12 @@ class _Connection:
         if loop.time() < self._deadline - 0.001:
             self._timer = loop.call_at(self._deadline, self._fire, loop)
             return
-        self._expired = True
-        self._abort()
+        if self._response is None:
+            self._expired = True
+            self._abort()
+        elif self._response.content.exception() is None:
+            # wakes the reader, and leaves the connection to the runner: something may have come in this very turn
+            self._response.content.set_exception(WaitExpired())
 
     def _disarm(self) -> None:
         if self._timer is not None:
@@ -177,8 +230,18 @@ class _Connection:
             self._timer = None
 
 
+_opening: contextvars.ContextVar[_Connection] = contextvars.ContextVar("_opening")
+_CUT = "the stream was cut by its reader"
+
+
+def _close_late(asked: asyncio.Task[aiohttp.ClientResponse]) -> None:
+    """Close the response of a request that nobody waits for any more."""
+    if not asked.cancelled() and asked.exception() is None:
+        asked.result().close()
+
+
 def _salvage(content: Any) -> bytes:
-    """Take what a reader still held when its connection broke: aiohttp itself drops it (seen in 3.14)."""
+    """Take what a reader still held when it was given an exception: aiohttp itself drops it (seen in 3.14)."""
     content._exception = None
     data: bytes = content.read_nowait()
     return data
@@ -197,7 +260,9 @@ def _error(error: BaseException) -> Exception:
         error, aiohttp.ClientConnectorError | aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError
     ):
         return ConnectError(f"no connection: {text}")
-    if isinstance(error, aiohttp.ClientPayloadError):
+    if isinstance(error, aiohttp.ClientResponseError):
+        text = f"the answer is not HTTP: {error.message.splitlines()[0]}"
+    elif isinstance(error, aiohttp.ClientPayloadError):
         text = "the server closed it in the middle of the body"
     elif isinstance(error, aiohttp.ServerDisconnectedError):
         text = "the server closed it without an answer"

@@ -11,7 +11,9 @@ import contextlib
 import http.client
 import socket
 import ssl
+import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import urllib3
@@ -19,7 +21,7 @@ import urllib3.connection
 import urllib3.exceptions
 from urllib3.util import parse_url
 
-from headrace.errors import BrokenStreamError, ConnectError, TLSError
+from headrace.errors import BrokenStreamError, ConnectError, TLSError, UsageError
 from headrace.transport.base import SETTLE_S, Head, WaitExpired, check_url, default_ssl_context, proxy_for
 
 if TYPE_CHECKING:
@@ -30,25 +32,41 @@ _opening = threading.local()
 
 
 class _Handle:
-    """A socket that can be cut by whoever holds the handle, and the moment before there is one."""
+    """A socket that can be cut by whoever holds the handle, and the moment before there is one.
+
+    Attributes:
+        cut_requested: whether somebody has cut it.
+        connected: whether the connection stands, TLS included.
+        deadline: when the headers must be there at the latest, by `time.monotonic`.
+    """
 
     def __init__(self) -> None:
         self.cut_requested = False
+        self.connected = False
+        self.deadline: float | None = None
         self._lock = threading.Lock()
-        self._socket: socket.socket | None = None
+        self._socket: Any = None
+        self._ours = False
 
-    def attach(self, sock: Any) -> None:
-        """Take the socket that is about to be waited for."""
+    def attach(self, sock: Any, *, ours: bool = False) -> None:
+        """Take the socket that is about to be waited for; one of `ours` is closed here when it is let go."""
         with self._lock:
-            self._socket = sock
+            self._let_go()
+            self._socket, self._ours = sock, ours
             if self.cut_requested:
                 self._shutdown()
 
-    def detach(self) -> socket.socket | None:
+    def detach(self) -> None:
         """Let go of the socket: from now on a cut does not touch it."""
         with self._lock:
-            sock, self._socket = self._socket, None
-            return sock
+            self._let_go()
+
+    def drop(self) -> None:
+        """Cut the socket and close it."""
+        with self._lock:
+            self._shutdown()
+            self._ours = True
+            self._let_go()
 
     def cut(self) -> None:
         """Wake whoever waits for the socket, and tell the other side, now."""
@@ -57,9 +75,19 @@ class _Handle:
             self._shutdown()
 
     def settimeout(self, seconds: float | None) -> None:
-        """Bound the next wait for the socket."""
+        """Bound the next wait for the socket; 0 would make it non-blocking, and is a moment instead."""
         if self._socket is not None:
-            self._socket.settimeout(seconds)
+            with contextlib.suppress(OSError):  # closed by its response, whose end has come
+                self._socket.settimeout(None if seconds is None else max(seconds, 0.001))
+
+    def left_s(self) -> float | None:
+        """Give the seconds until the deadline, 0 once it has passed."""
+        return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
+
+    def _let_go(self) -> None:
+        sock, self._socket = self._socket, None
+        if sock is not None and self._ours:
+            sock.close()
 
     def _shutdown(self) -> None:
         if self._socket is not None:
@@ -89,10 +117,20 @@ class _Cuttable:
         self._tell()  # a connection of the pool that was connected before
         super().putrequest(*args, **kwargs)  # type: ignore[misc]
 
+    def getresponse(self) -> Any:
+        handle: _Handle | None = getattr(_opening, "handle", None)
+        if handle is not None:
+            self.timeout = handle.left_s()  # connecting and sending took their share of the wait
+            if self.timeout is not None:
+                self.timeout = max(self.timeout, 0.001)
+        return super().getresponse()  # type: ignore[misc]
+
     def _tell(self) -> None:
         handle: _Handle | None = getattr(_opening, "handle", None)
         if handle is not None and self.sock is not None:
             handle.attach(self.sock)
+            handle.connected = True
+            handle.settimeout(handle.left_s())
 
 
 def _connect(connection: Any, handle: _Handle) -> socket.socket:
@@ -103,16 +141,20 @@ def _connect(connection: Any, handle: _Handle) -> socket.socket:
     except (OSError, UnicodeError) as error:
         raise urllib3.exceptions.NameResolutionError(connection.host, connection, error) from error  # type: ignore[arg-type]
     last: OSError | None = None
+    until = time.monotonic() + connection.timeout
     for family, kind, protocol, _, address in addresses:
         sock = socket.socket(family, kind, protocol)
         try:
             for option in connection.socket_options or ():
                 sock.setsockopt(*option)
-            sock.settimeout(connection.timeout)
+            sock.settimeout(max(until - time.monotonic(), 0.001))
             handle.attach(sock)
             if handle.cut_requested:
                 raise ConnectionAbortedError("cut")
             sock.connect(address)
+            sock.settimeout(connection.timeout)
+            # a TLS object takes a socket's place before its handshake, and hides it: a second descriptor reaches it
+            handle.attach(sock.dup(), ours=True)
         except OSError as error:
             handle.detach()
             sock.close()
@@ -152,6 +194,7 @@ class BlockingTransport:
 
     def __init__(self, *, connect_s: float = 10.0, ssl_context: ssl.SSLContext | None = None) -> None:
         self.connect_s = connect_s
+        self.closed = False
         self._ssl_context = ssl_context
         self._pools: dict[tuple[str | None, bool], urllib3.PoolManager] = {}
         self._lock = threading.Lock()
@@ -176,6 +219,7 @@ class BlockingTransport:
     def close(self) -> None:
         """Close all connections that nobody uses; those in use are closed by their users."""
         with self._lock:
+            self.closed = True
             for pool in self._pools.values():
                 pool.clear()
             self._pools.clear()
@@ -201,41 +245,47 @@ class _Connection:
         self._ended = False
 
     def open(self, request: HTTPRequest, wait_s: float | None) -> Head:
+        if self._transport.closed:
+            raise UsageError("the client of this stream is closed; make another")
         pool = self._transport.pool(request.url)
         connect_s = self._transport.connect_s if wait_s is None else min(self._transport.connect_s, wait_s)
-        _opening.handle = self._handle
+        handle, around = self._handle, sys.exc_info()[1]
+        handle.deadline = None if wait_s is None else time.monotonic() + wait_s
+        _opening.handle = handle
         try:
             self._response = response = pool.urlopen(
                 request.method,
                 request.url,
                 body=request.body,
                 headers=request.headers,
-                timeout=urllib3.Timeout(connect=connect_s, read=wait_s),
+                timeout=urllib3.Timeout(connect=max(connect_s, 0.001), read=None),
                 preload_content=False,
                 redirect=False,
                 retries=False,
             )
         except (urllib3.exceptions.HTTPError, OSError, http.client.HTTPException) as error:
-            self._handle.detach()
-            raise _error(error) from error
+            handle.drop()
+            problem = _error(error, around)
+            if isinstance(problem, WaitExpired) and not handle.connected and handle.left_s() != 0:
+                problem = ConnectError("no connection within the connect timeout")
+            raise problem from error
         finally:
             _opening.handle = None
         self._waits = wait_s
         return Head(response.status, {name.lower(): value for name, value in response.headers.items()})
 
     def read(self, wait_s: float | None) -> bytes:
-        response = self._response
+        response, around = self._response, sys.exc_info()[1]
         assert response is not None
         if wait_s != self._waits:
             self._waits = wait_s
-            # 0 would make the socket non-blocking
-            self._handle.settimeout(None if wait_s is None else max(wait_s, 0.001))
+            self._handle.settimeout(wait_s)
         try:
             data = response.read1(_CHUNK)
         except (urllib3.exceptions.HTTPError, OSError, http.client.HTTPException, ValueError) as error:
             if self._handle.cut_requested:
                 raise BrokenStreamError("the stream was cut by its reader") from None
-            raise _error(error) from error
+            raise _error(error, around) from error
         if self._handle.cut_requested:
             raise BrokenStreamError("the stream was cut by its reader")
         if not data:
@@ -247,57 +297,47 @@ class _Connection:
 
     def close(self, *, reuse: bool) -> None:
         response, self._response = self._response, None
-        if response is None:
-            self._drop()
-            return
-        if reuse and not self._ended and not self._handle.cut_requested:
+        if response is not None and reuse and not self._ended and not self._handle.cut_requested:
             # the last frame has come; the end of the body mostly stands behind it
             with contextlib.suppress(urllib3.exceptions.HTTPError, OSError, http.client.HTTPException, ValueError):
                 self._handle.settimeout(SETTLE_S)
                 self._ended = not response.read1(_CHUNK)
-        if self._ended and not self._handle.cut_requested:
+        if response is not None and self._ended and not self._handle.cut_requested:
             self._handle.settimeout(None)
             self._handle.detach()
             response.release_conn()
             return
-        self._drop()
-        response.close()
-
-    def _drop(self) -> None:
-        sock = self._handle.detach()
-        if sock is not None:
-            with contextlib.suppress(OSError):
-                socket.socket.shutdown(getattr(sock, "socket", sock), socket.SHUT_RDWR)
-            sock.close()
+        self._handle.drop()
+        if response is not None:
+            response.close()
 
 
-def _error(error: BaseException) -> Exception:
-    """Say what a library's error means in ours."""
+def _error(error: BaseException, around: BaseException | None = None) -> Exception:
+    """Say what a library's error means in ours.
+
+    Args:
+        error: what was raised.
+        around: what the caller was handling before, which is no part of the story.
+    """
     seen: list[BaseException] = []
     cause: BaseException | None = error
-    while cause is not None and cause not in seen:
+    while cause is not None and cause is not around and cause not in seen:
         seen.append(cause)
         reason = getattr(cause, "reason", None)
         cause = reason if isinstance(reason, BaseException) else cause.__cause__ or cause.__context__
     text = str(seen[-1]) or type(seen[-1]).__name__
     if any(isinstance(e, ssl.SSLCertVerificationError) for e in seen):
         return TLSError(f"the server's certificate is not trusted: {text}")
-    if any(isinstance(e, ssl.SSLError | urllib3.exceptions.SSLError) and not _timed_out(e) for e in seen):
-        return TLSError(f"no TLS connection: {text}")
-    if any(isinstance(e, urllib3.exceptions.ConnectTimeoutError) for e in seen) and not any(
+    if any(isinstance(e, TimeoutError | urllib3.exceptions.TimeoutError) for e in seen) and not any(
         isinstance(e, urllib3.exceptions.NewConnectionError) for e in seen
     ):
-        return ConnectError("no connection within the connect timeout")
+        return WaitExpired()
+    if any(isinstance(e, ssl.SSLError | urllib3.exceptions.SSLError) for e in seen):
+        return TLSError(f"no TLS connection: {text}")
     if any(isinstance(e, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ProxyError) for e in seen):
         return ConnectError(f"no connection: {text}")
-    if any(_timed_out(e) for e in seen):
-        return WaitExpired()
     if any(isinstance(e, http.client.IncompleteRead | urllib3.exceptions.InvalidChunkLength) for e in seen):
         text = "the server closed it in the middle of the body"
     elif any(isinstance(e, http.client.RemoteDisconnected) for e in seen):
         text = "the server closed it without an answer"
     return BrokenStreamError(f"the connection broke: {text}")
-
-
-def _timed_out(error: BaseException) -> bool:
-    return isinstance(error, TimeoutError | urllib3.exceptions.ReadTimeoutError)

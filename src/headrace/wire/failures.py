@@ -44,7 +44,7 @@ def error_from_value(
     given = [_number(inside.get("status_code")), _number(code), _number(inside.get("status")), status]
     number = next((n for n in given if n is not None and 400 <= n < 600), status)
     named = type_for_word(as_text(code)) or type_for_word(word)
-    if status is not None and status >= 400:
+    if status is not None and not 200 <= status < 300:
         kind = type_for_status(status)
     else:
         kind = named or (type_for_status(number) if number is not None and number >= 400 else "provider")

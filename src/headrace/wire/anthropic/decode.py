@@ -114,7 +114,7 @@ class AnthropicDecoder:
         out: list[Event] = []
         if self.done or not frame.data or frame.data.isspace():
             return out
-        if frame.data[:1] == b"[" and frame.data.strip() == b"[DONE]":  # not Anthropic's; some proxies add it
+        if frame.data[:1] != b"{" and frame.data.strip() == b"[DONE]":  # not Anthropic's; some proxies add it
             if self._stop is not None:
                 self._finish(out)
             return out

@@ -47,7 +47,6 @@ from headrace.events import (
     UsageUpdate,
 )
 from headrace.wire.lenient_json import as_dict
-from headrace.wire.openai_chat.usage import write_usage
 
 if TYPE_CHECKING:
     from headrace.events import Event, Outcome, PartKind, Usage
@@ -89,7 +88,7 @@ class _Part:
         self.kind: PartKind = event.kind
         self.choice = event.choice
         self.index = 0  # of a tool call, within its choice
-        self.said = False  # whether text of it was written
+        self.said = False  # whether text of it was written, or its end
         self.data = event.data  # what is still to be written
 
 
@@ -130,7 +129,9 @@ class OpenAIChatEncoder:
             case PartStart():
                 return self._start(event)
             case PartEnd():
-                return self._rest(self._parts[event.part])
+                part = self._parts[event.part]
+                part.said = True
+                return self._rest(part)
             case PartWhole():
                 return self._whole(event)
             case PartUpdate():
@@ -195,7 +196,9 @@ class OpenAIChatEncoder:
         self._prefixes.clear()
         return self._chunk(min(self._begun)) if self._begun and self._head != before else b""
 
-    def _chunk(self, choice: int, delta: dict[str, Any] | None = None, *, finish: str | None = None, **more: Any) -> bytes:
+    def _chunk(
+        self, choice: int, delta: dict[str, Any] | None = None, *, finish: str | None = None, **more: Any
+    ) -> bytes:
         value = {"index": choice, "delta": delta or {}, "logprobs": None, "finish_reason": finish, **more}
         return self._role(choice) + self._head + _encode(value) + b"]}\n\n"
 
@@ -252,7 +255,11 @@ class OpenAIChatEncoder:
             return self._call(part, event, event.text)
         if event.kind in _LISTS:
             return self._chunk(event.choice, {_LISTS[event.kind]: [event.data]}) if event.data else b""
-        return self._delta(PartDelta(event.part, event.text, event.kind, event.choice)) + self._rest(part)
+        if part.kind == "thinking" and part.data and part.data.get("type") == "redacted_thinking":
+            part.data = {**part.data, "type": "reasoning.encrypted"}  # Anthropic's word, and OpenRouter's on this wire
+        text = self._delta(PartDelta(event.part, event.text, event.kind, event.choice))
+        part.said = True
+        return text + self._rest(part)
 
     def _call(self, part: _Part, event: PartStart | PartWhole, arguments: str) -> bytes:
         part.index = self._calls.get(part.choice, 0)
@@ -292,7 +299,7 @@ class OpenAIChatEncoder:
 
     def _counted(self) -> bytes:
         usage = self._total()
-        fields = write_usage(usage) if usage and self._include_usage else None
+        fields = _written(usage) if usage and self._include_usage else None
         return self._head + b'],"usage":' + _encode(fields) + b"}\n\n" if fields else b""
 
     def _end(self, event: End) -> bytes:
@@ -327,6 +334,32 @@ def _beside(part: _Part) -> dict[str, Any]:
     if part.kind in _VOICES or part.kind == "tool_call":
         return {"extra_content": part.data["extra_content"]} if "extra_content" in part.data else {}
     return {}
+
+
+def _written(usage: Usage) -> dict[str, Any]:
+    """Write a usage object: the provider's own if it is of this wire, else its figures, counted as OpenAI counts."""
+    if usage.raw and usage.raw.keys() & {"prompt_tokens", "completion_tokens"}:
+        return usage.raw
+    prompt, completion, total = usage.input_tokens, usage.output_tokens, usage.total_tokens
+    if prompt is not None and not usage.input_includes_cached:
+        prompt += (usage.cached_input_tokens or 0) + (usage.cache_write_tokens or 0)
+    if completion is not None and not usage.output_includes_reasoning:
+        completion += usage.reasoning_tokens or 0
+    if total is None and prompt is not None and completion is not None:
+        total = prompt + completion
+    inputs = _known(cached_tokens=usage.cached_input_tokens, cache_write_tokens=usage.cache_write_tokens)
+    outputs = _known(reasoning_tokens=usage.reasoning_tokens)
+    return _known(
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+        total_tokens=total,
+        prompt_tokens_details=inputs or None,
+        completion_tokens_details=outputs or None,
+    )
+
+
+def _known(**fields: Any) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _retracted(text: str) -> ErrorInfo:

@@ -1,0 +1,660 @@
+"""Ending a stream ends the upstream: now, by whatever way it is left, with the garbage collector off.
+
+The server notes when its peer went away. Every stream is kept in a name until that was seen, so that it cannot be the
+last reference's going that closed it.
+"""
+
+import asyncio
+import gc
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+import headrace
+from headrace import HeadraceError, PartDelta, StreamTimeoutError
+from tests.faces import FACES, Face, ask, bounded
+from tests.servers import GONE_S, STALL, Drip, Gate, Peer, Script, Server, chunked, head, open_sockets
+from tests.wire.streams import message_start, messages, say, sse
+
+pytestmark = pytest.mark.usefixtures("bare", "no_collector")
+
+Serve = Callable[..., Server]
+
+HEL = chunked(sse(say("Hel")))
+PING = chunked(messages({"type": "ping"}))
+KEEPALIVE = chunked(b": keepalive\n\n")
+
+MOMENTS: dict[str, Script] = {
+    "before the headers": [STALL],
+    "before the first token": [head(), STALL],
+    "in the middle": [head() + HEL, STALL],
+}
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def run(face: Face, body: Callable[[], Any], asynchronous: Callable[[], Any]) -> Any:
+    return body() if face == "sync" else asyncio.run(asynchronous())
+
+
+class Case:
+    """A stream of a moment, and what the test wants to do to it."""
+
+    def __init__(self, serve: Serve, moment: str, **options: Any) -> None:
+        self.server = serve(MOMENTS[moment])
+        self.moment = moment
+        self.said = "Hel" if moment == "in the middle" else ""
+        self.options = ask(self.server, **options)
+        self.reached = threading.Event()
+        """The stream is at its moment, and about to wait for what never comes."""
+
+    @property
+    def peer(self) -> Peer:
+        return self.server.peers[0]
+
+    def wait_reached(self) -> None:
+        assert self.server.wait_asked()
+        if self.moment != "before the headers":
+            assert self.reached.wait(GONE_S)
+
+    def saw(self, event: Any) -> None:
+        if isinstance(event, PartDelta):
+            self.reached.set()
+
+    def entered(self) -> None:
+        if self.moment == "before the first token":
+            self.reached.set()
+
+
+def read_to_the_end(case: Case, s: Any) -> HeadraceError | None:
+    """Read within the block, and see the upstream closed while the block is still open."""
+    error = None
+    case.entered()
+    try:
+        for event in s:
+            case.saw(event)
+    except HeadraceError as raised:
+        error = raised
+    assert case.peer.wait_gone()
+    return error
+
+
+async def read_to_the_end_async(case: Case, s: Any) -> HeadraceError | None:
+    error = None
+    case.entered()
+    try:
+        async for event in s:
+            case.saw(event)
+    except HeadraceError as raised:
+        error = raised
+    assert await asyncio.to_thread(case.peer.wait_gone)
+    return error
+
+
+def ended(face: Face, case: Case, s: Any) -> HeadraceError | None:
+    """Enter and read a stream to its end; give the error, wherever it was raised."""
+
+    def blocking() -> HeadraceError | None:
+        try:
+            with s:
+                return read_to_the_end(case, s)
+        except HeadraceError as raised:
+            assert case.peer.wait_gone()
+            return raised
+
+    async def asynchronous() -> HeadraceError | None:
+        try:
+            async with s:
+                return await read_to_the_end_async(case, s)
+        except HeadraceError as raised:
+            assert await asyncio.to_thread(case.peer.wait_gone)
+            return raised
+
+    return blocking() if face == "sync" else asyncio.run(asynchronous())
+
+
+def make(face: Face, case: Case) -> Any:
+    return (headrace.stream if face == "sync" else headrace.astream)(**case.options)
+
+
+# -- leaving the block
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_break(face: Face, serve: Serve) -> None:
+    case = Case(serve, "in the middle")
+    s = make(face, case)
+
+    def blocking() -> None:
+        with s:
+            for _ in s.text_stream:
+                break
+        assert case.peer.wait_gone()
+
+    async def asynchronous() -> None:
+        async with s:
+            async for _ in s.text_stream:
+                break
+        assert await asyncio.to_thread(case.peer.wait_gone)
+
+    run(face, blocking, asynchronous)
+    assert (s.message.outcome, s.message.text) == ("cancelled", "Hel")
+    assert s.message.usage.estimated
+
+
+@pytest.mark.parametrize("face", FACES)
+@pytest.mark.parametrize("moment", ["before the first token", "in the middle"])
+def test_an_exception_in_the_block(face: Face, moment: str, serve: Serve) -> None:
+    case = Case(serve, moment)
+    s = make(face, case)
+
+    def blocking() -> None:
+        with s:
+            if case.said:
+                next(s.text_stream)
+            raise ZeroDivisionError
+
+    async def asynchronous() -> None:
+        try:
+            async with s:
+                if case.said:
+                    await anext(s.text_stream)
+                raise ZeroDivisionError
+        finally:
+            assert await asyncio.to_thread(case.peer.wait_gone)
+
+    with pytest.raises(ZeroDivisionError):
+        run(face, blocking, asynchronous)
+    assert case.peer.wait_gone()
+    assert (s.message.outcome, s.message.text) == ("cancelled", case.said)
+
+
+@pytest.mark.parametrize("face", FACES)
+@pytest.mark.parametrize("moment", ["before the first token", "in the middle"])
+def test_close_ends_it_at_once(face: Face, moment: str, serve: Serve) -> None:
+    case = Case(serve, moment)
+    s = make(face, case)
+
+    def blocking() -> None:
+        with s:
+            if case.said:
+                next(s.text_stream)
+            s.close()
+            assert case.peer.wait_gone()
+            s.close()
+
+    async def asynchronous() -> None:
+        async with s:
+            if case.said:
+                await anext(s.text_stream)
+            await s.aclose()
+            assert await asyncio.to_thread(case.peer.wait_gone)
+            await s.aclose()
+
+    run(face, blocking, asynchronous)
+    assert (s.message.outcome, s.message.text) == ("cancelled", case.said)
+
+
+# -- cancel
+
+
+@pytest.mark.parametrize("face", FACES)
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_cancel_from_a_thread(face: Face, moment: str, serve: Serve) -> None:
+    case = Case(serve, moment)
+    s = make(face, case)
+
+    def cancel() -> None:
+        case.wait_reached()
+        s.cancel()
+
+    other = threading.Thread(target=cancel)
+    other.start()
+    assert ended(face, case, s) is None
+    other.join()
+    assert (s.message.outcome, s.message.text) == ("cancelled", case.said)
+    s.cancel()  # too late, and no harm
+    assert s.message.outcome == "cancelled"
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+async def test_cancel_from_a_task(moment: str, serve: Serve) -> None:
+    case = Case(serve, moment)
+    s = make("async", case)
+
+    async def cancel() -> None:
+        await asyncio.to_thread(case.wait_reached)
+        s.cancel()
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(cancel())
+        async with s:
+            assert await read_to_the_end_async(case, s) is None
+    assert (s.message.outcome, s.message.text) == ("cancelled", case.said)
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+async def test_the_task_is_cancelled(moment: str, serve: Serve) -> None:
+    case = Case(serve, moment)
+    s = make("async", case)
+
+    async def reading() -> None:
+        async with s:
+            await read_to_the_end_async(case, s)
+
+    task = asyncio.create_task(reading())
+    await asyncio.to_thread(case.wait_reached)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await asyncio.to_thread(case.peer.wait_gone)
+    assert (s.message.outcome, s.message.text) == ("cancelled", case.said)
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_cancel_within_the_loop_gives_nothing_more_but_the_end(face: Face, serve: Serve) -> None:
+    server = serve([head() + chunked(sse(say("one"), say("two"), say("three"))), STALL])
+    s = (headrace.stream if face == "sync" else headrace.astream)(**ask(server))
+    texts: list[str] = []
+
+    def blocking() -> None:
+        with s:
+            for text in s.text_stream:
+                texts.append(text)
+                s.cancel()
+                assert server.peers[0].wait_gone()
+
+    async def asynchronous() -> None:
+        async with s:
+            async for text in s.text_stream:
+                texts.append(text)
+                s.cancel()
+                assert await asyncio.to_thread(server.peers[0].wait_gone)
+
+    run(face, blocking, asynchronous)
+    assert texts == ["one"]
+    assert s.message.outcome == "cancelled"
+    assert s.message.text == "onetwothree"  # what had arrived
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_cancel_before_entering_sends_nothing(face: Face, serve: Serve) -> None:
+    server = serve()
+    s = (headrace.stream if face == "sync" else headrace.astream)(**ask(server))
+    s.cancel()
+
+    def blocking() -> list[Any]:
+        with s:
+            return list(s)
+
+    async def asynchronous() -> list[Any]:
+        async with s:
+            return [event async for event in s]
+
+    assert run(face, blocking, asynchronous) == [headrace.End(outcome="cancelled")]
+    assert server.peers == []
+
+
+def test_the_loop_may_be_gone_when_a_thread_cancels(serve: Serve) -> None:
+    case = Case(serve, "in the middle")
+    s = make("async", case)
+
+    async def abandon() -> None:
+        await s.__aenter__()
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(abandon())
+    loop.run_until_complete(s.aclose())
+    loop.close()
+    s.cancel()
+    assert case.peer.wait_gone()
+
+
+# -- conditions and limits
+
+
+@pytest.mark.parametrize("face", FACES)
+@pytest.mark.parametrize(
+    ("until", "limit"),
+    [("Hel", None), (lambda text: "Hel" in text, None), (None, {"tokens": 1}), (None, {"chars": 3})],
+    ids=["until", "until a predicate", "tokens", "characters"],
+)
+def test_a_condition_or_limit_is_met(face: Face, until: Any, limit: Any, serve: Serve) -> None:
+    case = Case(serve, "in the middle")
+    s = bounded(make(face, case), until, limit)
+    assert ended(face, case, s) is None
+    assert (s.message.outcome, s.message.text) == ("stopped", "Hel")
+
+
+@pytest.mark.parametrize("face", FACES)
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_limit_of_seconds(face: Face, moment: str, serve: Serve) -> None:
+    case = Case(serve, moment)
+    s = bounded(make(face, case), None, {"seconds": 0.3})
+    assert ended(face, case, s) is None
+    assert (s.message.outcome, s.message.text) == ("stopped", case.said)
+
+
+# -- timeouts
+
+
+@pytest.mark.parametrize("face", FACES)
+@pytest.mark.parametrize(
+    ("moment", "timeouts", "phase"),
+    [
+        ("before the headers", (0.3, None, None), "first_token"),
+        ("before the headers", (None, None, 0.3), "total"),
+        ("before the first token", (0.3, None, None), "first_token"),
+        ("before the first token", (None, 0.01, 0.3), "total"),
+        ("in the middle", (None, 0.3, None), "idle"),
+        ("in the middle", (60, 60, 0.5), "total"),
+    ],
+)
+def test_a_timeout(face: Face, moment: str, timeouts: Any, phase: str, serve: Serve) -> None:
+    case = Case(serve, moment, timeouts=timeouts)
+    s = make(face, case)
+    error = ended(face, case, s)
+    assert isinstance(error, StreamTimeoutError)
+    assert isinstance(error, TimeoutError)
+    assert error.info.phase == phase
+    assert error.partial is not None
+    assert (error.partial.text, error.partial.outcome) == (case.said, "timeout")
+    assert s.message == error.partial
+
+
+@pytest.mark.parametrize("face", FACES)
+@pytest.mark.parametrize(
+    ("wire", "first", "drip"),
+    [
+        ("openai", b"", KEEPALIVE),
+        ("openai", b"", chunked(b"\n")),
+        ("openai", HEL, KEEPALIVE),
+        ("openai", HEL, chunked(sse(say("")))),
+        ("anthropic", chunked(messages(message_start())), PING),
+        ("anthropic", b"", PING),
+    ],
+)
+@pytest.mark.parametrize("phase", ["token", "total"])
+def test_keepalives_are_no_progress(
+    face: Face, wire: str, first: bytes, drip: bytes, phase: str, serve: Serve
+) -> None:
+    server = serve([head() + first, Drip(drip)])
+    times = (0.3, 0.3, None) if phase == "token" else (60, 60, 0.3)
+    s = (headrace.stream if face == "sync" else headrace.astream)(**ask(server, wire, timeouts=times))
+    case = Case.__new__(Case)
+    case.server, case.moment, case.reached = server, "", threading.Event()
+    error = ended(face, case, s)
+    assert isinstance(error, StreamTimeoutError)
+    expected = "total" if phase == "total" else "idle" if first == HEL else "first_token"
+    assert error.info.phase == expected
+    assert s.message.text == ("Hel" if first == HEL else "")
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_tokens_move_the_idle_timeout_on(face: Face, serve: Serve) -> None:
+    # each token within the time, all of them together far beyond it
+    server = serve([head(), Drip(chunked(sse(say("x"))), every_s=0.05)])
+    s = (headrace.stream if face == "sync" else headrace.astream)(**ask(server, timeouts=(1, 1, None)))
+    bounded(s, None, {"chars": 40})
+    case = Case.__new__(Case)
+    case.server, case.moment, case.reached = server, "", threading.Event()
+    assert ended(face, case, s) is None
+    assert (s.message.outcome, s.message.text) == ("stopped", "x" * 40)
+
+
+# -- before there is a connection
+
+
+class Listener:
+    """A socket that listens, and accepts nothing until it is asked to."""
+
+    def __init__(self, *, full: bool) -> None:
+        self.socket = socket.socket()
+        self.socket.bind(("127.0.0.1", 0))
+        self.socket.listen(0)
+        self.port: int = self.socket.getsockname()[1]
+        self._clients = [self._client() for _ in range(2 if full else 0)]
+
+    def _client(self) -> socket.socket:
+        client = socket.socket()
+        client.setblocking(False)
+        client.connect_ex(("127.0.0.1", self.port))
+        return client
+
+    def close(self) -> None:
+        for each in (self.socket, *self._clients):
+            each.close()
+
+
+@pytest.fixture
+def listen() -> Iterator[Callable[..., Listener]]:
+    listeners: list[Listener] = []
+
+    def start(*, full: bool = False) -> Listener:
+        listeners.append(Listener(full=full))
+        return listeners[-1]
+
+    yield start
+    for listener in listeners:
+        listener.close()
+
+
+def wait_connecting(port: int) -> None:
+    """Wait until the stream has its socket: the bound is on a hang."""
+    deadline = threading.Event()
+    for _ in range(2000):
+        if open_sockets(port):
+            return
+        deadline.wait(0.005)
+    raise AssertionError("nobody connects")
+
+
+def cancelled_meanwhile(face: Face, s: Any, port: int, others: int) -> None:
+    def cancel() -> None:
+        for _ in range(2000):
+            if open_sockets(port) > others:
+                break
+            threading.Event().wait(0.005)
+        s.cancel()
+
+    other = threading.Thread(target=cancel)
+    other.start()
+
+    def blocking() -> None:
+        with s:
+            assert [type(e) for e in s] == [headrace.End]
+            assert open_sockets(port) == others
+
+    async def asynchronous() -> None:
+        async with s:
+            assert [type(e) async for e in s] == [headrace.End]
+            await asyncio.sleep(0)
+            assert open_sockets(port) == others
+
+    run(face, blocking, asynchronous)
+    other.join()
+    assert s.message.outcome == "cancelled"
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_cancel_while_it_connects(face: Face, listen: Callable[..., Listener]) -> None:
+    port = listen(full=True).port
+    make: Any = headrace.stream if face == "sync" else headrace.astream
+    s = make("m", "Hi", base_url=f"http://127.0.0.1:{port}/v1", connect_s=60.0)
+    cancelled_meanwhile(face, s, port, open_sockets(port))
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_cancel_during_a_handshake_that_is_never_answered(face: Face, listen: Callable[..., Listener]) -> None:
+    listener = listen()
+    make: Any = headrace.stream if face == "sync" else headrace.astream
+    s = make("m", "Hi", base_url=f"https://127.0.0.1:{listener.port}/v1", connect_s=60.0)
+
+    def hello_then_cancel() -> None:
+        peer, _ = listener.socket.accept()
+        with peer:
+            peer.settimeout(GONE_S)
+            assert peer.recv(1)  # the handshake has begun
+            s.cancel()
+            while peer.recv(4096):
+                pass
+        closed.set()
+
+    closed = threading.Event()
+    other = threading.Thread(target=hello_then_cancel)
+    other.start()
+
+    def blocking() -> None:
+        with s:
+            assert closed.wait(GONE_S)
+            assert [type(e) for e in s] == [headrace.End]
+
+    async def asynchronous() -> None:
+        async with s:
+            assert await asyncio.to_thread(closed.wait, GONE_S)
+            assert [type(e) async for e in s] == [headrace.End]
+
+    run(face, blocking, asynchronous)
+    other.join()
+    assert s.message.outcome == "cancelled"
+
+
+@pytest.mark.parametrize("face", FACES)
+@pytest.mark.parametrize(("timeouts", "phase"), [((0.3, None, None), "first_token"), ((None, None, 0.3), "total")])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_timeout_before_there_is_a_connection(
+    face: Face, timeouts: Any, phase: str, scheme: str, listen: Callable[..., Listener]
+) -> None:
+    # http: nobody accepts; https: nobody answers the handshake
+    port = listen(full=scheme == "http").port
+    others = open_sockets(port)
+    make: Any = headrace.stream if face == "sync" else headrace.astream
+    s = make("m", "Hi", base_url=f"{scheme}://127.0.0.1:{port}/v1", connect_s=60.0, timeouts=timeouts)
+    with pytest.raises(StreamTimeoutError) as caught:
+        run(face, lambda: s.__enter__(), lambda: s.__aenter__())
+    assert caught.value.info.phase == phase
+    assert open_sockets(port) == others
+
+
+# -- a hundred times
+
+
+@pytest.mark.parametrize("face", FACES)
+@pytest.mark.parametrize("shared", [False, True], ids=["a client each", "one client"])
+def test_nothing_is_left_after_a_hundred(face: Face, shared: bool, serve: Serve) -> None:
+    server = serve(MOMENTS["in the middle"])
+    options = ask(server)
+    settings = {name: options.pop(name) for name in ("base_url", "api_key")}
+    kept: list[Any] = []
+
+    def blocking() -> None:
+        with headrace.Client(**settings) as client:
+            for n in range(100):
+                s = client.stream(**options) if shared else headrace.stream(**options, **settings)
+                kept.append(s)
+                with s:
+                    for _ in s.text_stream:
+                        if n % 2:
+                            s.cancel()
+                        else:
+                            break
+            assert open_sockets(server.port) == 0
+
+    async def asynchronous() -> None:
+        async with headrace.AsyncClient(**settings) as client:
+            for n in range(100):
+                s = client.stream(**options) if shared else headrace.astream(**options, **settings)
+                kept.append(s)
+                async with s:
+                    async for _ in s.text_stream:
+                        if n % 2:
+                            s.cancel()
+                        else:
+                            break
+            await asyncio.sleep(0)  # a transport closes its socket in the loop's next turn
+            assert open_sockets(server.port) == 0
+
+    run(face, blocking, asynchronous)
+    assert len(server.peers) == 100
+    assert all(peer.wait_gone() for peer in server.peers)
+
+
+async def test_cancelled_at_any_turn_of_the_loop(serve: Serve) -> None:
+    # the task is cancelled one turn later each time, from before the connection to the middle of the answer
+    server = serve(MOMENTS["in the middle"])
+    options = ask(server)
+    settings = {name: options.pop(name) for name in ("base_url", "api_key")}
+    kept: list[Any] = []
+
+    async def reading(s: Any) -> None:
+        async with s:
+            async for _ in s:
+                pass
+
+    async with headrace.AsyncClient(**settings) as client:
+        for turns in range(150):
+            s = client.stream(**options)
+            kept.append(s)
+            task = asyncio.create_task(reading(s))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            if turns % 3:
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+            else:
+                s.cancel()
+                await task
+            assert s.message.outcome == "cancelled"
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert open_sockets(server.port) == 0
+
+
+def test_cancelled_by_a_thread_at_any_time(serve: Serve) -> None:
+    server = serve(MOMENTS["in the middle"])
+    with headrace.Client(base_url=server.url) as client:
+        for n in range(100):
+            s = client.stream("m", "Hi")
+            begin = threading.Barrier(2)
+
+            def cancel(n: int = n, s: Any = s, begin: threading.Barrier = begin) -> None:
+                begin.wait()
+                for _ in range(n * 50):
+                    pass
+                s.cancel()
+
+            other = threading.Thread(target=cancel)
+            other.start()
+            begin.wait()
+            with s:
+                for _ in s:
+                    pass
+            other.join()
+            assert s.message.outcome == "cancelled"
+        assert open_sockets(server.port) == 0
+    assert all(peer.wait_gone() for peer in server.peers)
+
+
+# -- what a gate holds back
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_the_model_is_not_asked_for_more_than_was_wanted(face: Face, serve: Serve) -> None:
+    gate = Gate()
+    server = serve([head() + HEL, gate, HEL * 1000])
+    s = bounded((headrace.stream if face == "sync" else headrace.astream)(**ask(server)), "Hel")
+    case = Case.__new__(Case)
+    case.server, case.moment, case.reached = server, "", threading.Event()
+    assert ended(face, case, s) is None
+    gate.open()
+    assert server.peers[0].written == len(head() + HEL)

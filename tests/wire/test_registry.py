@@ -1,0 +1,135 @@
+"""Wires by name, and the providers' rows."""
+
+import re
+from typing import Any, get_args
+from urllib.parse import urlsplit
+
+import pytest
+
+from headrace.wire.anthropic import AnthropicDecoder
+from headrace.wire.framing import Frame, SSEFramer
+from headrace.wire.openai_chat import OpenAIChatDecoder
+from headrace.wire.providers import PROVIDERS, Provider, WireName
+from headrace.wire.registry import WIRES, detect_wire, make_decoder, make_framer
+from tests.wire.streams import DONE, Decoded, checked, say, sse
+
+ROWS = list(PROVIDERS.values())
+
+
+def test_every_wire_has_a_name_and_a_decoder() -> None:
+    assert set(get_args(WireName)) == set(WIRES)
+    assert isinstance(make_decoder("anthropic"), AnthropicDecoder)
+    assert isinstance(make_decoder("openai-chat"), OpenAIChatDecoder)
+    for wire in WIRES:
+        assert isinstance(make_framer(wire), SSEFramer)
+
+
+def run(data: bytes, **habits: Any) -> Decoded:
+    framer, decoder = make_framer("openai-chat"), make_decoder("openai-chat", **habits)
+    frames = [*framer.feed(data), *framer.finish()]
+    return checked([e for f in frames for e in decoder.feed(f)] + decoder.finish())
+
+
+def row(**habits: Any) -> Provider:
+    return Provider(name="acme", base_url="http://x", **habits)
+
+
+def test_a_decoder_has_the_habits_of_its_provider() -> None:
+    ended, unmarked, bare = sse(say("a", "stop"), DONE), sse(say("a", "stop")), sse(say("a"), DONE)
+    assert run(ended, provider=row()).message.provider == "acme"
+    assert run(ended).message.provider is None
+    assert run(unmarked).warnings == run(unmarked, provider=row()).warnings == ["no_terminal_marker"]
+    assert run(unmarked, provider=row(marker=False)).warnings == []
+    assert run(bare).message.outcome == run(bare, provider=row()).message.outcome == "truncated"
+    assert run(bare, provider=row(marker_ends=True)).message.outcome == "complete"
+    grouped = sse(say("a", "stop", x_groq={"usage": {"prompt_tokens": 3}}), DONE)
+    assert run(grouped, provider=row(extension_usage=True)).message.usage.input_tokens == 3
+    assert run(grouped, provider=row()).message.usage.input_tokens is None
+
+
+def test_think_tags_are_of_the_row_unless_the_request_says() -> None:
+    stream = sse(say("<think>hm</think>a", "stop"), DONE)
+    split, whole = "a", "<think>hm</think>a"
+    assert run(stream).message.text == whole
+    assert run(stream, think_tags=True).message.text == split
+    assert run(stream, provider=row(think_tags=True)).message.text == split
+    assert run(stream, provider=row(think_tags=True), think_tags=False).message.text == whole
+    assert run(stream, provider=row()).message.text == whole
+
+
+@pytest.mark.parametrize("wire", WIRES)
+def test_secrets_are_kept_out(wire: WireName) -> None:
+    decoder = make_decoder(wire, provider=row(), secrets=iter(["sk-1"]))
+    events = decoder.feed(Frame(b'{"error": {"message": "bad key sk-1"}}'))
+    assert "sk-1" not in repr(events)
+    assert "[redacted]" in repr(events)
+
+
+FIRST = {
+    b'{"type":"message_start","message":{}}': "anthropic",
+    b'{"type":"ping"}': "anthropic",
+    b'{"type":"error","error":{}}': "anthropic",
+    b'{"type":"message_start","x":"\\ud800\xff"}': "anthropic",
+    b'{"id":"x","choices":[]}': "openai-chat",
+    b'{"type":"x","choices":[]}': "openai-chat",
+    b'{"error":{"type":"x"}}': "openai-chat",
+    b'{"object":"error"}': "openai-chat",
+    b'{"type":5}': "openai-chat",
+    b"[DONE]": "openai-chat",
+    b"[]": "openai-chat",
+    b"": "openai-chat",
+    b"[" * 100_000: "openai-chat",
+}
+
+
+@pytest.mark.parametrize(("data", "wire"), FIRST.items(), ids=lambda v: repr(v)[:30])
+def test_a_wire_is_guessed_from_its_first_frame(data: bytes, wire: WireName) -> None:
+    assert detect_wire(Frame(data)) == wire
+
+
+# -- the rows
+
+
+def test_the_rows_and_their_order() -> None:
+    # a key is looked for in this order when no model is named
+    assert " ".join(PROVIDERS) == (
+        "openai anthropic openrouter groq deepseek mistral together fireworks xai perplexity cerebras moonshot zai "
+        "huggingface snowflake ollama lmstudio llamacpp vllm compatible sim"
+    )
+
+
+@pytest.mark.parametrize("provider", ROWS, ids=lambda p: p.name)
+def test_a_row_makes_sense(provider: Provider) -> None:
+    assert re.fullmatch(r"[a-z]+", provider.name)
+    assert provider.wire in WIRES
+    address = urlsplit(provider.base_url)
+    if provider.simulated or provider.name == "compatible":
+        assert not address.netloc
+    elif provider.local:
+        assert (address.scheme, address.hostname) == ("http", "127.0.0.1")
+        assert provider.key_env == ()
+    else:
+        assert address.scheme == "https"
+        assert provider.key_env
+    assert not provider.base_url.endswith("/")
+    assert all(re.fullmatch(r"[A-Z][A-Z0-9_]+", name) for name in provider.key_env + provider.base_url_env)
+    assert all(name == name.lower() for name in provider.headers)
+
+
+def test_no_two_rows_share_a_variable() -> None:
+    names = [name for provider in ROWS for name in provider.key_env + provider.base_url_env]
+    assert len(set(names)) == len(names)
+
+
+def test_the_habits_that_wires_depend_on() -> None:
+    def of(habit: str) -> list[str]:
+        default = getattr(row(), habit)
+        return [provider.name for provider in ROWS if getattr(provider, habit) != default]
+
+    assert of("marker_ends") == ["snowflake", "ollama"]
+    assert of("marker") == ["perplexity", "huggingface"]
+    assert of("extension_usage") == ["groq"]
+    assert of("include_usage") == ["mistral", "perplexity"]
+    assert of("max_tokens_field") == ["openai"]
+    assert of("think_tags") == []
+    assert of("wire") == ["anthropic"]
