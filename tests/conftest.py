@@ -1,9 +1,9 @@
 """What all tests share: hypothesis without its deadline, since no assertion here measures time; bare settings; servers."""
 
 import os
-import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -33,8 +33,8 @@ def serve() -> Iterator[Callable[..., Server]]:
     """Start scripted servers, which are closed after the test."""
     servers: list[Server] = []
 
-    def start(*scripts: Script, tls: ssl.SSLContext | None = None) -> Server:
-        servers.append(Server(*scripts, tls=tls))
+    def start(*scripts: Script, **options: Any) -> Server:
+        servers.append(Server(*scripts, **options))
         return servers[-1]
 
     yield start

@@ -141,6 +141,7 @@ class Peer(asyncio.Protocol):
         self._transport = transport
         self._server.peers.append(self)
         self._server.came.release()
+        transport.write(self._server.greeting)
 
     def data_received(self, data: bytes) -> None:
         self._held += data
@@ -160,7 +161,8 @@ class Peer(asyncio.Protocol):
 
     async def _play(self, script: Script) -> None:
         for step in script:
-            if self._left.is_set():
+            await asyncio.sleep(0)  # the loop may have seen the peer go
+            if self._left.is_set() or self._transport.is_closing():
                 return
             if isinstance(step, bytes):
                 self._transport.write(step)
@@ -208,7 +210,9 @@ class Peer(asyncio.Protocol):
 class Server:
     """The scripted server; each request takes the next script, the last one serves all that come after it."""
 
-    def __init__(self, *scripts: Script, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, *scripts: Script, tls: ssl.SSLContext | None = None, greeting: bytes = b"") -> None:
+        self.greeting = greeting
+        """What it says before it was asked."""
         self.peers: list[Peer] = []
         self.asked = threading.Semaphore(0)
         """One release a request that has come."""

@@ -98,7 +98,12 @@ def test_all_that_is_known_travels() -> None:
     )
     assert msgspec.json.decode(msgspec.json.encode(info), type=ErrorInfo) == info
     error = info.to_exception()
-    assert (error.status, error.code, error.request_id, error.retry_after_s) == (429, "rate_limit_exceeded", "req_1", 1.5)
+    assert (error.status, error.code, error.request_id, error.retry_after_s) == (
+        429,
+        "rate_limit_exceeded",
+        "req_1",
+        1.5,
+    )
     assert pickle.loads(pickle.dumps(error)).info == info
 
 

@@ -106,7 +106,11 @@ def test_events_are_frozen(kind: type[msgspec.Struct]) -> None:
 # -- the JSON form
 
 values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda child: st.lists(child, max_size=3) | st.dictionaries(st.text(), child, max_size=3),
     max_leaves=5,
 )
@@ -154,9 +158,7 @@ EVERY: dict[type, st.SearchStrategy[Any]] = {
     Retract: st.builds(Retract, indices, st.integers(0, 99), counts, texts),
     StreamWarning: st.builds(StreamWarning, texts, texts),
     Raw: st.builds(Raw, texts | st.just("event:x"), values),
-    End: st.builds(
-        End, outcome=st.sampled_from(get_args(Outcome)), native_stop_reason=names, error=st.none() | errors
-    ),
+    End: st.builds(End, outcome=st.sampled_from(get_args(Outcome)), native_stop_reason=names, error=st.none() | errors),
 }
 
 
@@ -274,7 +276,14 @@ def test_a_provider_cannot_forge_an_event_by_the_name_of_its_frame(event: Raw) -
 
 # -- usage
 
-COUNTS = ("input_tokens", "output_tokens", "cached_input_tokens", "cache_write_tokens", "reasoning_tokens", "total_tokens")
+COUNTS = (
+    "input_tokens",
+    "output_tokens",
+    "cached_input_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+    "total_tokens",
+)
 
 
 def test_merging_takes_the_last_figure_given_a_key_each() -> None:

@@ -87,8 +87,8 @@ def test_run(state: str, kind: type) -> None:
     assert grammar.state == state
     if kind in ALLOWED[state]:
         grammar.feed(ONE_OF_EACH[kind])
-        after = {StepStart: "step", Reset: "reset", End: "ended"}.get(kind, state)
-        assert grammar.state == after
+        leads: dict[type, str] = {StepStart: "step", Reset: "reset", End: "ended"}
+        assert grammar.state == leads.get(kind, state)
     else:
         with pytest.raises(GrammarError, match=f"{kind.__name__} in a run that is '{state}'"):
             grammar.feed(ONE_OF_EACH[kind])

@@ -86,14 +86,15 @@ def test_an_answer() -> None:
 def test_what_had_arrived_is_in_the_message_however_it_ended() -> None:
     error = ErrorInfo(type="truncated", message="gone")
     folding = Fold()
-    for event in [STEP, PartStart("x"), PartDelta("x", "Hel")]:
+    before: list[Event] = [STEP, PartStart("x"), PartDelta("x", "Hel")]
+    for event in before:
         folding.feed(event)
     assert (folding.open_parts(), folding.end) == (["x"], None)
     assert folding.message().text == "Hel"
     assert not folding.message().parts[0].ended
     end = End(outcome="truncated", error=error)
-    for event in [PartEnd("x", implicit=True), end]:
-        folding.feed(event)
+    folding.feed(PartEnd("x", implicit=True))
+    folding.feed(end)
     assert (folding.open_parts(), folding.end) == ([], end)
     assert (folding.message().text, folding.message().error) == ("Hel", error)
 
@@ -145,7 +146,13 @@ def test_interleaved_choices() -> None:
 
 
 def test_a_replacement_takes_the_place_of_all_before_it() -> None:
-    events: list[Event] = [STEP, PartStart("x"), PartDelta("x", "draft"), PartReplace("x", "final"), PartDelta("x", "!")]
+    events: list[Event] = [
+        STEP,
+        PartStart("x"),
+        PartDelta("x", "draft"),
+        PartReplace("x", "final"),
+        PartDelta("x", "!"),
+    ]
     assert fold(events).text == "final!"
 
 
@@ -263,7 +270,9 @@ def test_arguments_are_parsed_on_demand(arguments: str, value: Any) -> None:
     assert ToolCall("c", "f", arguments).parsed() == value
 
 
-@pytest.mark.parametrize("arguments", ['{"a": "cut sho', "{}{}", "[" * 100_000, '"\\ud800"', '"\ud800"'], ids=lambda a: repr(a[:9]))
+@pytest.mark.parametrize(
+    "arguments", ['{"a": "cut sho', "{}{}", "[" * 100_000, '"\\ud800"', '"\ud800"'], ids=lambda a: repr(a[:9])
+)
 def test_arguments_that_are_no_json_are_a_value_error(arguments: str) -> None:
     with pytest.raises(ValueError, match="the arguments of 'f' are not JSON") as caught:
         ToolCall("c", "f", arguments).parsed()

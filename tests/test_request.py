@@ -40,7 +40,11 @@ PROMPTS: dict[str, tuple[Any, list[dict[str, Any]]]] = {
     ),
     "a message of ours": (
         ["2+2?", answer(PartWhole("a", text="4")), "sure?"],
-        [{"role": "user", "content": "2+2?"}, {"role": "assistant", "content": "4"}, {"role": "user", "content": "sure?"}],
+        [
+            {"role": "user", "content": "2+2?"},
+            {"role": "assistant", "content": "4"},
+            {"role": "user", "content": "sure?"},
+        ],
     ),
     "a message of ours alone": (answer(PartWhole("a", text="4")), [{"role": "assistant", "content": "4"}]),
 }
@@ -75,9 +79,10 @@ def test_wrong_prompts(prompt: Any, what: str) -> None:
 
 
 def test_a_prompt_or_messages() -> None:
-    for given in ({}, {"prompt": "a", "messages": ["b"]}):
-        with pytest.raises(UsageError, match="one of the two"):
-            make_request("m", **given)
+    with pytest.raises(UsageError, match="one of the two"):
+        make_request("m")
+    with pytest.raises(UsageError, match="one of the two"):
+        make_request("m", "a", messages=["b"])
 
 
 @pytest.mark.parametrize("limit", [0, -1])

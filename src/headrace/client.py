@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -105,6 +106,7 @@ class Settings:
         given = dict(options)
         more: Any = given.pop("headers", None) or {}
         headers: dict[str, str] = {**self._headers, **more}
+        _check_headers(headers)
         timeouts: Any = given.pop("timeouts", None)
         think_tags: Any = given.pop("think_tags", None)
         target = self.target(model)
@@ -267,6 +269,16 @@ def astream(model: str | None = None, prompt: Prompt | None = None, **options: U
 def _divided(options: ClientOptions) -> tuple[Any, Any]:
     settings = {k: v for k, v in options.items() if k in _CLIENT_KEYS}
     return settings, {k: v for k, v in options.items() if k not in _CLIENT_KEYS}
+
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+def _check_headers(headers: Mapping[str, str]) -> None:
+    for name, value in headers.items():
+        # its value may be a secret: it is not shown
+        if not (_HEADER_NAME.fullmatch(name) and value.isascii() and value.replace("\t", " ").isprintable()):
+            raise UsageError(f"the header {name!r} has characters in its name or value that no header may have")
 
 
 def _timeouts(given: Timeouts | tuple[float | None, float | None, float | None] | None) -> Timeouts | None:

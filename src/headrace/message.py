@@ -24,7 +24,6 @@ from headrace.events import (
     PartStart,
     PartUpdate,
     PartWhole,
-    Raw,
     Reset,
     Retract,
     StepStart,
@@ -291,7 +290,7 @@ class Fold:
                 self._warnings.append(event)
             case End():
                 self._end = event
-            case Raw():
+            case _:  # Raw says nothing that a message holds
                 pass
 
     def message(self) -> Message:

@@ -48,10 +48,19 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     return {**kept, "HOME": str(home), "PYTHONWARNINGS": "error", "TERM": "xterm-256color", **more}
 
 
-def start(home: Path, *args: str, env: dict[str, str] | None = None, **streams: Any) -> "subprocess.Popen[bytes]":
+class Process(subprocess.Popen[bytes]):
+    """A process that does not outlive its block, whatever goes wrong in there."""
+
+    def __exit__(self, *exc: Any) -> None:
+        if exc[0] is not None:
+            self.kill()
+        super().__exit__(*exc)
+
+
+def start(home: Path, *args: str, env: dict[str, str] | None = None, **streams: Any) -> Process:
     """Start the command with pipes."""
     given: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(command(*args), cwd=home, env=environment(home, **(env or {})), **{**given, **streams})
+    return Process(command(*args), cwd=home, env=environment(home, **(env or {})), **{**given, **streams})
 
 
 def run(

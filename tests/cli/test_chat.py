@@ -53,22 +53,8 @@ def test_tokens_come_as_they_are_written(tmp_path: Path) -> None:
 
 
 def test_options_are_sent(tmp_path: Path) -> None:
-    options = [
-        "-s",
-        "Be-brief",
-        "--max-tokens",
-        "7",
-        "--temperature",
-        "0.5",
-        "--top-p",
-        "0.9",
-        "--stop",
-        "A",
-        "--stop",
-        "B",
-        "--seed",
-        "4",
-    ]
+    text = "-s Be-brief --max-tokens 7 --temperature 0.5 --top-p 0.9 --stop A --stop B --seed 4"
+    options = text.split()
     with Server(_hello) as server:
         done = run(tmp_path, *_ask(server, *options, "x"))
     assert done.returncode == 0, done.stderr
@@ -501,6 +487,30 @@ def test_an_answer_that_begins_anew_fails_in_a_pipe(tmp_path: Path) -> None:
         assert server.gone.wait(BOUND_S)
     assert (done.returncode, done.stdout) == (1, "first\n")
     assert "began anew" in done.stderr
+
+
+def test_the_simulation_is_asked_where_there_is_no_key(tmp_path: Path) -> None:
+    done = run(tmp_path, "chat", "--until", "/no model was called/", "hello")
+    assert done.returncode == 0
+    assert done.stdout.endswith("no model was called\n")
+    assert done.stderr == (
+        "headrace: no model was named; asking sim/demo (no API key was found: THIS IS A SIMULATION, no model is "
+        "called)\n"
+    )
+    named = run(tmp_path, "chat", "-m", "sim/demo;speed=max", "hello")
+    assert named.returncode == 0
+    assert named.stderr == "headrace: this is a simulation: no model was called, and nothing was sent anywhere\n"
+
+
+def test_a_simulation_is_stopped_too(tmp_path: Path) -> None:
+    with start(tmp_path, "chat", "-m", "sim/demo", "tell me everything") as process:
+        assert process.stdout
+        assert process.stderr
+        assert os.read(process.stdout.fileno(), 1)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(BOUND_S) == 130
+        assert process.stdout.read().endswith(b"\n")
+        assert b"(cancelled)" in process.stderr.read()
 
 
 def _waiting_bytes(fd: int) -> int:

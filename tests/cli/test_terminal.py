@@ -31,7 +31,7 @@ def test_a_spinner_the_answer_and_a_summary(tmp_path: Path) -> None:
         seen.set()
         terminal.expect("Hello there\r\n")
         terminal.expect("compatible/m · complete · first token ")
-        terminal.expect("1,234 in, 5 out tokens\r\n")
+        terminal.expect("1,234 tokens in · 5 out\r\n")
         assert terminal.finish() == 0
     assert terminal.raw.index("\x1b[?25h") < terminal.raw.index("Hello")  # and gives it back
 
@@ -54,7 +54,7 @@ def test_where_each_goes(tmp_path: Path) -> None:
         assert "\x1b[2;3mLet me" in terminal.raw
         with Terminal(tmp_path, *_ask(server, "x"), env={"NO_COLOR": "1"}) as plain:
             assert plain.finish() == 0
-        assert "Let me\r\nthink\r\nIt is so.\r\nlook({})\r\n" in plain.shown
+        assert "Let me\r\nthink\r\n\r\nIt is so.\r\nlook({})\r\n" in plain.shown
         assert "\x1b[2;3m" not in plain.raw
         with Terminal(tmp_path, *_ask(server, "x"), stderr=subprocess.PIPE) as quiet:
             assert quiet.finish() == 0
@@ -96,7 +96,7 @@ def test_ctrl_c_stops_the_model(tmp_path: Path, when: str) -> None:
     assert "Traceback" not in terminal.shown
     assert terminal.raw.count("\x1b[?25l") == terminal.raw.count("\x1b[?25h") > 0
     if when == "in the middle":
-        assert "half an^C\r\ncompatible/m" in terminal.shown
+        assert "half an^C\r\n\r\ncompatible/m" in terminal.shown
 
 
 def test_a_failure_is_red_and_summed_up(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_a_failure_is_red_and_summed_up(tmp_path: Path) -> None:
         assert terminal.finish() == 1
     assert "half\r\n\x1b[1;31mheadrace: compatible" in terminal.raw
     assert "compatible/m · truncated · first token" in terminal.shown
-    assert "≈1 out tokens" in terminal.shown  # nobody counted
+    assert "≈1 tokens out" in terminal.shown  # nobody counted
 
 
 def test_an_answer_that_begins_anew_is_told(tmp_path: Path) -> None:
@@ -233,6 +233,30 @@ def test_a_usage_error_ends_a_conversation(tmp_path: Path) -> None:
     with Terminal(tmp_path, "chat", "-m", "nobody/x") as terminal:
         assert terminal.finish() == 2
     assert "no provider 'nobody' is known" in terminal.shown
+
+
+def test_a_simulation_says_so_once(tmp_path: Path) -> None:
+    with Terminal(tmp_path, "chat", "-m", "sim/demo;speed=max") as terminal:
+        for prompt in ("one", "two"):
+            terminal.expect("> ")
+            terminal.type(f"{prompt}\n")
+            terminal.expect("sim/demo;speed=max · complete · first token")
+        terminal.expect("> ")
+        terminal.type("\x04")
+        assert terminal.finish() == 0
+    assert terminal.shown.count("headrace: this is a simulation") == 1
+
+
+def test_who_was_chosen_is_said_once(tmp_path: Path) -> None:
+    with Terminal(tmp_path, "chat", "--limit-chars", "10") as terminal:
+        terminal.expect("no model was named; asking sim/demo (no API key was found: THIS IS A SIMULATION")
+        terminal.expect("> ")
+        terminal.type("hello\n")
+        terminal.expect("sim/demo · stopped")
+        terminal.expect("> ")
+        terminal.type("\x04")
+        assert terminal.finish() == 0
+    assert terminal.shown.count("headrace:") == 1
 
 
 def test_the_models_are_a_table(tmp_path: Path) -> None:

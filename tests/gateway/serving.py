@@ -58,6 +58,7 @@ class Viewer:
         self.sock = sock
         self.status = 0
         self.headers: dict[str, str] = {}
+        self._writer: asyncio.StreamWriter | None = None
 
     @classmethod
     async def ask(
@@ -70,7 +71,9 @@ class Viewer:
         sock.setblocking(False)
         await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
         viewer = cls(sock)
-        await asyncio.get_running_loop().sock_sendall(sock, raw if raw is not None else post(port, body or {"prompt": "Hi"}))
+        await asyncio.get_running_loop().sock_sendall(
+            sock, raw if raw is not None else post(port, body or {"prompt": "Hi"})
+        )
         return viewer
 
     async def __aenter__(self) -> Self:
@@ -78,13 +81,21 @@ class Viewer:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._writer.transport.abort()
+        self.cut()
+
+    def reading(self, value: bool) -> None:
+        """Go on reading from the socket, or read no more."""
+        assert self._writer is not None
+        self._writer.transport.resume_reading() if value else self._writer.transport.pause_reading()
 
     def cut(self, *, reset: bool = False) -> None:
-        """Close the socket, politely or with a reset."""
+        """Close the socket, politely or with a reset. It is closed by the transport, if there is one."""
         if reset:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.sock.close()
+        if self._writer is None:
+            self.sock.close()
+        else:
+            self._writer.transport.abort()
 
     async def head(self) -> None:
         async with asyncio.timeout(BOUND_S):

@@ -38,24 +38,22 @@ async def talking(visit: Visit) -> None:
 SCRIPTS = [before_headers, before_first_token, silent, talking]
 
 
-async def leave(port: int, script, *, reset: bool) -> None:
+async def leave(port: int, upstream: Upstream, script, number: int = 0, *, reset: bool) -> None:
     """Ask, see the answer begin as far as it does, and cut."""
-    viewer = await Viewer.ask(port)
-    async with viewer:
+    async with await Viewer.ask(port, {"prompt": "Hi", "max_tokens": number + 1}) as viewer:
         frames = viewer.frames()
-        await anext(frames)
-        if script in (silent, talking):
+        for _ in range(2 if script in (silent, talking) else 1):
             await anext(frames)
         await frames.aclose()
-        viewer._writer.transport.pause_reading()
-        viewer.cut(reset=reset) if reset else viewer._writer.transport.abort()
+        await upstream.visit(number)
+        viewer.cut(reset=reset)
 
 
 @pytest.mark.parametrize("reset", [False, True], ids=["close", "reset"])
 @pytest.mark.parametrize("script", SCRIPTS)
 async def test_leaving_stops_the_upstream(script, reset: bool) -> None:
     async with gateway(script) as (upstream, port):
-        await leave(port, script, reset=reset)
+        await leave(port, upstream, script, reset=reset)
         await (await upstream.visit()).wait_left()
         await upstream.none_open()
 
@@ -87,21 +85,13 @@ async def test_a_hundred_that_leave_keep_nothing_open() -> None:
     async def script(visit: Visit) -> None:
         await plan[int(visit.body["max_tokens"]) - 1][0](visit)
 
-    async def once(port: int, number: int) -> None:
-        chosen, reset = plan[number]
-        viewer = await Viewer.ask(port, {"prompt": "Hi", "max_tokens": number + 1})
-        async with viewer:
-            frames = viewer.frames()
-            for _ in range(2 if chosen in (silent, talking) else 1):
-                await anext(frames)
-            await frames.aclose()
-            viewer.cut(reset=True) if reset else viewer._writer.transport.abort()
-
     async with Upstream(script) as upstream:
         app = create_app(config=config_for(upstream.url))
         with serving(app) as port:
             for start in range(0, 100, 10):
-                await asyncio.gather(*(once(port, number) for number in range(start, start + 10)))
+                await asyncio.gather(
+                    *(leave(port, upstream, plan[n][0], n, reset=plan[n][1]) for n in range(start, start + 10))
+                )
             await upstream.none_open()
             async with asyncio.timeout(BOUND_S):
                 while len(app.state.chat.streams):
@@ -120,12 +110,12 @@ async def test_a_viewer_that_does_not_read_pauses_the_upstream() -> None:
 
     async with gateway(script, keep_alive_s=0.02) as (upstream, port):
         async with await Viewer.ask(port, receive_buffer=4096) as viewer:
-            viewer._writer.transport.pause_reading()
+            viewer.reading(False)
             visit = await upstream.visit()
             written = await settled(visit)
             # 64 MiB are to be had. The kernel's buffers and ours hold a part of them, and no more is read.
             assert written < 24 * 2**20, written
-            viewer._writer.transport.resume_reading()
+            viewer.reading(True)
             frames = viewer.frames()
             assert (await anext(frames))["model"] == "up/m-1"
             count = 0

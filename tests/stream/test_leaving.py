@@ -339,7 +339,7 @@ def test_a_condition_or_limit_is_met(face: Face, until: Any, limit: Any, serve: 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_limit_of_seconds(face: Face, moment: str, serve: Serve) -> None:
     case = Case(serve, moment)
-    s = bounded(make(face, case), None, {"seconds": 0.3})
+    s = bounded(make(face, case), None, {"seconds": 0.5 if case.said else 0.1})
     assert ended(face, case, s) is None
     assert (s.message.outcome, s.message.text) == ("stopped", case.said)
 
@@ -351,11 +351,11 @@ def test_a_limit_of_seconds(face: Face, moment: str, serve: Serve) -> None:
 @pytest.mark.parametrize(
     ("moment", "timeouts", "phase"),
     [
-        ("before the headers", (0.3, None, None), "first_token"),
-        ("before the headers", (None, None, 0.3), "total"),
-        ("before the first token", (0.3, None, None), "first_token"),
-        ("before the first token", (None, 0.01, 0.3), "total"),
-        ("in the middle", (None, 0.3, None), "idle"),
+        ("before the headers", (0.1, None, None), "first_token"),
+        ("before the headers", (None, None, 0.1), "total"),
+        ("before the first token", (0.1, None, None), "first_token"),
+        ("before the first token", (None, 0.01, 0.1), "total"),
+        ("in the middle", (None, 0.1, None), "idle"),
         ("in the middle", (60, 60, 0.5), "total"),
     ],
 )
@@ -388,7 +388,7 @@ def test_keepalives_are_no_progress(
     face: Face, wire: str, first: bytes, drip: bytes, phase: str, serve: Serve
 ) -> None:
     server = serve([head() + first, Drip(drip)])
-    times = (0.3, 0.3, None) if phase == "token" else (60, 60, 0.3)
+    times = (60, 60, 0.5) if phase == "total" else (60, 0.1, None) if first == HEL else (0.1, 60, None)
     s = (headrace.stream if face == "sync" else headrace.astream)(**ask(server, wire, timeouts=times))
     case = Case.__new__(Case)
     case.server, case.moment, case.reached = server, "", threading.Event()
@@ -402,8 +402,8 @@ def test_keepalives_are_no_progress(
 @pytest.mark.parametrize("face", FACES)
 def test_tokens_move_the_idle_timeout_on(face: Face, serve: Serve) -> None:
     # each token within the time, all of them together far beyond it
-    server = serve([head(), Drip(chunked(sse(say("x"))), every_s=0.05)])
-    s = (headrace.stream if face == "sync" else headrace.astream)(**ask(server, timeouts=(1, 1, None)))
+    server = serve([head(), Drip(chunked(sse(say("x"))))])
+    s = (headrace.stream if face == "sync" else headrace.astream)(**ask(server, timeouts=(10, 0.6, None)))
     bounded(s, None, {"chars": 40})
     case = Case.__new__(Case)
     case.server, case.moment, case.reached = server, "", threading.Event()
@@ -529,7 +529,7 @@ def test_cancel_during_a_handshake_that_is_never_answered(face: Face, listen: Ca
 
 
 @pytest.mark.parametrize("face", FACES)
-@pytest.mark.parametrize(("timeouts", "phase"), [((0.3, None, None), "first_token"), ((None, None, 0.3), "total")])
+@pytest.mark.parametrize(("timeouts", "phase"), [((0.1, None, None), "first_token"), ((None, None, 0.1), "total")])
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_timeout_before_there_is_a_connection(
     face: Face, timeouts: Any, phase: str, scheme: str, listen: Callable[..., Listener]

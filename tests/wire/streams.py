@@ -143,7 +143,7 @@ def messages(*frames: Json | str) -> bytes:
 
 def message_start(name: str | None = "msg_1", model: str = MODEL, **used: Any) -> Json:
     counts = {"input_tokens": 5, "output_tokens": 1, **used}
-    message = {"id": name, "type": "message", "role": "assistant", "model": model, "content": [], "usage": counts}
+    message: Json = {"id": name, "type": "message", "role": "assistant", "model": model, "content": [], "usage": counts}
     return {"type": "message_start", "message": message}
 
 

@@ -1,4 +1,4 @@
-"""anthropic: events, deltas and blocks of the Messages stream."""
+"""anthropic: events and deltas of the Messages stream, and frames that are odd."""
 
 import json
 from typing import Any
@@ -13,10 +13,8 @@ from headrace.events import (
     PartEnd,
     PartReplace,
     PartStart,
-    PartWhole,
     Raw,
     StepStart,
-    StepUpdate,
     UsageUpdate,
 )
 from headrace.message import ToolCall
@@ -75,12 +73,25 @@ def test_steps_and_attempts_stand_in_the_start_and_in_the_parts_ids() -> None:
 
 def test_pings_anywhere_say_nothing() -> None:
     ping: Json = {"type": "ping"}
-    frames = [ping, message_start(), ping, *[f for b in block(0, "a") for f in (b, ping)], message_delta(), ping, STOP, ping]
+    frames = [
+        ping,
+        message_start(),
+        ping,
+        *[f for b in block(0, "a") for f in (b, ping)],
+        message_delta(),
+        ping,
+        STOP,
+        ping,
+    ]
     assert told_by(*frames).events == told_of(*block(0, "a")).events
 
 
 def test_padding_inside_and_after_the_object() -> None:
-    padded = messages(message_start(), *block(0, "a"), message_delta(), STOP).replace(b"}\n\n", b"}          \n\n").replace(b'"}', b'"    }')
+    padded = (
+        messages(message_start(), *block(0, "a"), message_delta(), STOP)
+        .replace(b"}\n\n", b"}          \n\n")
+        .replace(b'"}', b'"    }')
+    )
     assert decode("anthropic", padded).message.text == "a"
 
 
@@ -98,14 +109,24 @@ def test_the_event_line_counts_where_the_json_has_no_type() -> None:
 
 
 def test_unknown_events_are_carried_raw() -> None:
-    told = told_of({"type": "vertex_event", "x": 1}, *block(0, "a"), {"type": "message_start"}, {"type": "content_block_start", "index": 1})
+    told = told_of(
+        {"type": "vertex_event", "x": 1},
+        *block(0, "a"),
+        {"type": "message_start"},
+        {"type": "content_block_start", "index": 1},
+    )
     assert [e.name for e in told.of(Raw)] == ["vertex_event", "message_start", "content_block_start"]
     assert told.of(Raw)[0].data == {"type": "vertex_event", "x": 1}
     assert told.message.text == "a"
 
 
 def test_bedrocks_metrics_on_the_stop_do_not_matter() -> None:
-    told = told_by(message_start(), *block(0, "a"), message_delta(), {**STOP, "amazon-bedrock-invocationMetrics": {"inputTokenCount": 1}})
+    told = told_by(
+        message_start(),
+        *block(0, "a"),
+        message_delta(),
+        {**STOP, "amazon-bedrock-invocationMetrics": {"inputTokenCount": 1}},
+    )
     assert (told.message.outcome, told.of(Raw)) == ("complete", [])
 
 
@@ -127,7 +148,9 @@ def test_thinking_is_signed_at_its_end() -> None:
 
 
 def test_thinking_that_is_left_out_is_still_signed() -> None:
-    told = told_of(block_start(0, "thinking", thinking=""), block_delta(0, "signature_delta", signature="s"), block_stop(0))
+    told = told_of(
+        block_start(0, "thinking", thinking=""), block_delta(0, "signature_delta", signature="s"), block_stop(0)
+    )
     assert [(p.kind, p.text, p.data) for p in told.message.parts] == [("thinking", "", {"signature": "s"})]
 
 
@@ -157,7 +180,11 @@ def test_citations_belong_to_their_text() -> None:
         block_stop(0),
     )
     cited = [p for p in told.message.parts if p.kind == "citation"]
-    assert [(p.parent, p.data) for p in cited] == [("0.0.0", cites[0]), ("0.0.0", cites[1]), ("0.0.0", {"value": "odd"})]
+    assert [(p.parent, p.data) for p in cited] == [
+        ("0.0.0", cites[0]),
+        ("0.0.0", cites[1]),
+        ("0.0.0", {"value": "odd"}),
+    ]
     assert told.message.text == "a"
 
 
@@ -168,148 +195,66 @@ def test_compaction_replaces() -> None:
         block_delta(0, "compaction_delta", content="so far", encrypted_content=None),
         block_stop(0),
     )
-    assert told.of(PartReplace) == [PartReplace("0.0.0", "draft", "compaction"), PartReplace("0.0.0", "so far", "compaction")]
+    assert told.of(PartReplace) == [
+        PartReplace("0.0.0", "draft", "compaction"),
+        PartReplace("0.0.0", "so far", "compaction"),
+    ]
     part = told.message.parts[0]
     assert (part.kind, part.text, part.data) == ("compaction", "so far", {"encrypted_content": "AAA"})
 
 
 def test_compaction_without_content() -> None:
-    told = told_of(block_start(0, "compaction"), block_delta(0, "compaction_delta", content=None, encrypted_content="AAA"), block_stop(0))
+    told = told_of(
+        block_start(0, "compaction"),
+        block_delta(0, "compaction_delta", content=None, encrypted_content="AAA"),
+        block_stop(0),
+    )
     assert (told.message.parts[0].text, told.message.parts[0].data) == ("", {"encrypted_content": "AAA"})
 
 
 def test_unknown_deltas_are_carried_raw() -> None:
     odd = block_delta(0, "sparkle_delta", sparkle=1)
-    told = told_of(block_start(0, text=""), odd, block_delta(0, text="a"), block_stop(0), block_delta(5, "sparkle_delta"))
+    told = told_of(
+        block_start(0, text=""), odd, block_delta(0, text="a"), block_stop(0), block_delta(5, "sparkle_delta")
+    )
     assert told.of(Raw) == [Raw("sparkle_delta", odd), Raw("sparkle_delta", block_delta(5, "sparkle_delta"))]
     assert told.message.text == "a"
 
 
 def test_a_delta_without_a_type_is_carried_raw() -> None:
-    told = told_of(block_start(0, text=""), {"type": "content_block_delta", "index": 0, "delta": {"text": "a"}}, block_stop(0))
+    told = told_of(
+        block_start(0, text=""), {"type": "content_block_delta", "index": 0, "delta": {"text": "a"}}, block_stop(0)
+    )
     assert [e.name for e in told.of(Raw)] == [""]
 
 
 def test_empty_deltas_say_nothing() -> None:
-    frames = [block_delta(0, text=""), block_delta(0, "text_delta"), {"type": "content_block_delta", "index": 0, "delta": None}]
+    frames = [
+        block_delta(0, text=""),
+        block_delta(0, "text_delta"),
+        {"type": "content_block_delta", "index": 0, "delta": None},
+    ]
     told = told_of(block_start(0, text=""), *frames, block_stop(0))
     assert told.of(PartDelta) == []
-
-
-# -- 3.3 blocks
-
-
-def test_a_text_block_may_start_with_text_and_citations() -> None:
-    told = told_of(block_start(0, text="Hel", citations=[{"url": "u"}, "odd"]), block_delta(0, text="lo"), block_stop(0), block_start(1, text="!", citations=None))
-    assert told.message.text == "Hello!"
-    assert [p.data for p in told.message.parts if p.kind == "citation"] == [{"url": "u"}, {"value": "odd"}]
-
-
-def test_redacted_thinking_is_whole() -> None:
-    told = told_of(block_start(0, "redacted_thinking", data="AAAA"), block_stop(0), *block(1, "a"))
-    assert told.of(PartWhole) == [PartWhole("0.0.0", "thinking", native_index=0, data={"type": "redacted_thinking", "data": "AAAA"})]
-    assert told.message.thinking == ""
-
-
-INPUTS: dict[str, tuple[Any, list[str], str]] = {
-    "in fragments": ({}, ['{"a":', "1}"], '{"a":1}'),
-    "complete in the start, no deltas": ({"a": 1, "b": ["é"]}, [], '{"a":1,"b":["é"]}'),
-    "complete in the start, an empty delta": ({"a": 1}, [""], '{"a":1}'),
-    "in the start and in fragments": ({"a": 0}, ['{"a":1}'], '{"a":1}'),
-    "none": ({}, [], ""),
-    "only empty fragments": ({}, ["", ""], ""),
-    "null": (None, [], ""),
-    "not JSON, as cut or streamed eagerly": ({}, ['{"a": unquoted'], '{"a": unquoted'),
-}
-
-
-@pytest.mark.parametrize(("start", "fragments", "arguments"), INPUTS.values(), ids=INPUTS)
-@pytest.mark.parametrize(("kind", "part"), [("tool_use", "tool_call"), ("server_tool_use", "server_tool_call"), ("mcp_tool_use", "server_tool_call")])
-def test_tool_input(kind: str, part: str, start: Any, fragments: list[str], arguments: str) -> None:
-    deltas = [block_delta(0, "input_json_delta", partial_json=f) for f in fragments]
-    frames = [block_start(0, kind, id="toolu_1", name="f", input=start), *deltas, block_stop(0)]
-    told = decode("anthropic", answer(*frames, stop="tool_use"))
-    (only,) = told.message.parts
-    assert (only.kind, only.call_id, only.name, only.text) == (part, "toolu_1", "f", arguments)
-    assert told.message.tool_calls == ([ToolCall("toolu_1", "f", arguments)] if kind == "tool_use" else [])
-
-
-def test_a_programmatic_call_says_who_called() -> None:
-    caller = {"type": "code_execution_20250825", "tool_id": "srvtoolu_1"}
-    told = told_of(block_start(0, "tool_use", id="toolu_1", name="f", input={"a": 1}, caller=caller), block_stop(0))
-    assert told.message.parts[0].data == {"caller": caller}
-
-
-def test_server_tools_and_their_results() -> None:
-    ok = {"type": "web_search_tool_result", "tool_use_id": "srv_1", "content": [{"type": "web_search_result", "url": "u"}]}
-    bad = {"type": "web_fetch_tool_result", "tool_use_id": "srv_2", "content": {"type": "web_fetch_tool_result_error", "error_code": "x"}}
-    told = told_of(
-        block_start(0, "server_tool_use", id="srv_1", name="web_search", input={}),
-        block_delta(0, "input_json_delta", partial_json='{"query":"x"}'),
-        block_stop(0),
-        {"type": "content_block_start", "index": 1, "content_block": ok},
-        block_stop(1),
-        {"type": "content_block_start", "index": 2, "content_block": bad},
-        block_stop(2),
-        *block(3, "found"),
-    )
-    assert [(p.kind, p.name, p.call_id) for p in told.message.parts] == [
-        ("server_tool_call", "web_search", "srv_1"),
-        ("tool_result", "web_search_tool_result", "srv_1"),
-        ("tool_result", "web_fetch_tool_result", "srv_2"),
-        ("text", None, None),
-    ]
-    assert [p.data for p in told.message.parts] == [{"type": "server_tool_use"}, ok, bad, None]
-    assert (told.message.tool_calls, told.message.outcome) == ([], "complete")
-
-
-RESULTS = ("code_execution", "bash_code_execution", "text_editor_code_execution", "tool_search", "mcp", "advisor")
-
-
-@pytest.mark.parametrize("name", RESULTS)
-def test_result_blocks_come_whole(name: str) -> None:
-    told = told_of(block_start(0, f"{name}_tool_result", tool_use_id="t", content=[]), block_stop(0))
-    assert [(p.kind, p.call_id) for p in told.message.parts] == [("tool_result", "t")]
-
-
-@pytest.mark.parametrize("kind", ["container_upload", "mcp_tool_listing", "something_new"])
-def test_unknown_blocks_are_raw_parts(kind: str) -> None:
-    told = told_of(block_start(0, kind, file_id="f"), block_delta(0, "sparkle_delta"), block_stop(0), *block(1, "a"))
-    raw = told.message.parts[0]
-    assert (raw.kind, raw.name, raw.data) == ("raw", kind, {"type": kind, "file_id": "f"})
-    assert told.message.text == "a"
-
-
-def test_a_fallback_names_the_model_that_serves_the_rest() -> None:
-    switch = {"from": {"model": MODEL}, "to": {"model": "smaller"}, "trigger": "overloaded"}
-    told = told_of(*block(0, "a"), block_start(1, "fallback", **switch), block_stop(1), *block(2, "b"))
-    assert [p.kind for p in told.message.parts] == ["text", "model_switch", "text"]
-    assert told.of(StepUpdate) == [StepUpdate(model="smaller")]
-    assert told.message.model == "smaller"
-    nameless = told_of(block_start(0, "fallback", to="odd"), block_stop(0))
-    assert (nameless.of(StepUpdate), nameless.message.model) == ([], MODEL)
 
 
 # -- odd shapes and bytes
 
 
 def test_halves_of_pairs_in_text_thinking_and_input() -> None:
-    def delta(index: int, kind: str, field: str, text: str) -> str:
-        return 'data: {"type":"content_block_delta","index":%d,"delta":{"type":"%s","%s":"%s"}}' % (index, kind, field, text)
-
     told = told_of(
         block_start(0, "thinking", thinking=""),
-        delta(0, "thinking_delta", "thinking", r"\ud83d"),
-        delta(0, "thinking_delta", "thinking", r"\ude00"),
-        delta(0, "signature_delta", "signature", r"s\ud800"),
+        block_delta(0, "thinking_delta", thinking="\ud83d"),
+        block_delta(0, "thinking_delta", thinking="\ude00"),
+        block_delta(0, "signature_delta", signature="s\ud800"),
         block_stop(0),
         block_start(1, text=""),
-        delta(1, "text_delta", "text", r"a\ud83d"),
-        delta(1, "text_delta", "text", r"\ude00b\ud83d"),
+        block_delta(1, "text_delta", text="a\ud83d"),
+        block_delta(1, "text_delta", text="\ude00b\ud83d"),
         block_stop(1),
         block_start(2, "tool_use", id="t", name="f", input={}),
-        delta(2, "input_json_delta", "partial_json", r"{\"a\":\"\ud83d"),
-        delta(2, "input_json_delta", "partial_json", r"\ude00\"}"),
+        block_delta(2, "input_json_delta", partial_json='{"a":"\ud83d'),
+        block_delta(2, "input_json_delta", partial_json='\ude00"}'),
         block_stop(2),
     )
     assert (told.message.thinking, told.message.text) == ("\U0001f600", "a\U0001f600b�")

@@ -1,6 +1,5 @@
-"""anthropic: usage, stop reasons, errors inside the stream, messages that are started twice; documents."""
+"""anthropic: stop reasons, errors inside the stream, messages that are started twice. Endings do not lie."""
 
-import json
 from typing import Any
 
 import pytest
@@ -26,8 +25,6 @@ from headrace.events import (
     Retract,
     StepStart,
     StepUpdate,
-    Usage,
-    UsageUpdate,
 )
 from headrace.message import ToolCall
 from tests.wire.streams import (
@@ -42,7 +39,6 @@ from tests.wire.streams import (
     block_start,
     block_stop,
     decode,
-    decode_whole,
     message_delta,
     message_start,
     messages,
@@ -51,59 +47,6 @@ from tests.wire.streams import (
 
 def told_by(*frames: Json | str, **habits: Any) -> Decoded:
     return decode("anthropic", messages(*frames), **habits)
-
-
-# -- 3.4 usage
-
-
-def test_usage_is_cumulative_and_the_start_stays_where_the_end_says_nothing() -> None:
-    told = told_by(
-        message_start(input_tokens=10, output_tokens=1, cache_read_input_tokens=100, cache_creation_input_tokens=7),
-        *block(0, "a"),
-        message_delta(None, {"output_tokens": 5}),
-        message_delta("end_turn", {"output_tokens": 9, "input_tokens": None, "cache_read_input_tokens": None}),
-        STOP,
-    )
-    used = told.message.usage
-    assert (used.input_tokens, used.output_tokens) == (10, 9)
-    assert (used.cached_input_tokens, used.cache_write_tokens) == (100, 7)
-    assert used.raw == {"input_tokens": 10, "output_tokens": 9, "cache_read_input_tokens": 100, "cache_creation_input_tokens": 7}
-    assert not used.input_includes_cached
-    assert used.output_includes_reasoning
-
-
-def test_usage_in_the_end_overwrites_the_start() -> None:
-    told = told_by(
-        message_start(input_tokens=10),
-        message_delta(
-            "end_turn",
-            {
-                "input_tokens": 12,
-                "output_tokens": 9,
-                "cache_read_input_tokens": 0,
-                "output_tokens_details": {"thinking_tokens": 4},
-                "server_tool_use": {"web_search_requests": 1},
-                "iterations": [{"type": "message"}],
-            },
-        ),
-        STOP,
-    )
-    used = told.message.usage
-    assert (used.input_tokens, used.output_tokens, used.cached_input_tokens, used.reasoning_tokens) == (12, 9, 0, 4)
-    assert used.raw is not None
-    assert used.raw["server_tool_use"] == {"web_search_requests": 1}
-
-
-def test_usage_that_says_nothing_new_is_not_said() -> None:
-    told = told_by(message_start(), message_delta(None, {}), message_delta("end_turn", {"output_tokens": 1}), STOP)
-    assert len(told.of(UsageUpdate)) == 1
-
-
-def test_usage_may_be_missing() -> None:
-    start = message_start()
-    del start["message"]["usage"]
-    told = told_by(start, {"type": "message_delta", "delta": {"stop_reason": "end_turn"}}, STOP)
-    assert (told.message.usage, told.of(UsageUpdate), told.message.outcome) == (Usage(), [], "complete")
 
 
 # -- 3.5 stop reasons
@@ -135,7 +78,14 @@ def test_an_unknown_stop_reason_is_warned_of() -> None:
 
 
 def test_the_last_stop_reason_that_is_one_counts() -> None:
-    told = told_by(message_start(), message_delta(None), message_delta("max_tokens"), message_delta("end_turn"), message_delta(None), STOP)
+    told = told_by(
+        message_start(),
+        message_delta(None),
+        message_delta("max_tokens"),
+        message_delta("end_turn"),
+        message_delta(None),
+        STOP,
+    )
     assert told.message.native_stop_reason == "end_turn"
     assert told.of(ChoiceFinish) == [ChoiceFinish(0, "complete", "end_turn")]
 
@@ -162,7 +112,9 @@ def test_a_refusal_of_nothing_takes_nothing_back() -> None:
 
 
 def test_a_message_that_is_started_twice() -> None:
-    told = told_by(message_start(), *block(0, "a"), message_start(input_tokens=99), *block(1, "b"), message_delta(), STOP)
+    told = told_by(
+        message_start(), *block(0, "a"), message_start(input_tokens=99), *block(1, "b"), message_delta(), STOP
+    )
     assert (told.message.text, told.message.outcome) == ("ab", "complete")
     assert told.warnings == ["duplicate_message_start"]
     assert told.message.usage.input_tokens == 5
@@ -186,7 +138,10 @@ def test_a_second_message_spliced_in_resets_the_first() -> None:
         attempt=2,
     )
     assert (told.message.text, told.message.tool_calls) == ("second", [])
-    assert [(s.attempt, s.id, s.model) for s in told.of(StepStart)] == [(2, "msg_1", MODEL), (3, "msg_2", "other-model")]
+    assert [(s.attempt, s.id, s.model) for s in told.of(StepStart)] == [
+        (2, "msg_1", MODEL),
+        (3, "msg_2", "other-model"),
+    ]
     assert len(told.of(Reset)) == 1
     before = told.events[: told.events.index(told.of(Reset)[0])]
     assert [e.part for e in before if isinstance(e, PartEnd)] == ["0.2.0", "0.2.1"]
@@ -197,7 +152,9 @@ def test_a_second_message_spliced_in_resets_the_first() -> None:
 
 
 def test_a_spliced_message_that_is_cut_does_not_end_as_the_first_did() -> None:
-    told = told_by(message_start("msg_1"), *block(0, "a"), message_delta("end_turn"), message_start("msg_2"), *block(0, "b"))
+    told = told_by(
+        message_start("msg_1"), *block(0, "a"), message_delta("end_turn"), message_start("msg_2"), *block(0, "b")
+    )
     assert (told.message.outcome, told.message.text) == ("truncated", "b")
 
 
@@ -214,13 +171,22 @@ def test_blocks_before_the_message() -> None:
 
 
 def test_a_stop_of_a_block_may_be_missing() -> None:
-    told = told_by(message_start(), block_start(0, text="a"), block_start(0, text="b"), block_start(1, text="c"), message_delta(), STOP)
+    told = told_by(
+        message_start(),
+        block_start(0, text="a"),
+        block_start(0, text="b"),
+        block_start(1, text="c"),
+        message_delta(),
+        STOP,
+    )
     assert told.message.text == "abc"
     assert [e.implicit for e in told.of(PartEnd)] == [True, True, True]
 
 
 def test_input_that_was_held_is_said_when_the_stop_is_missing() -> None:
-    told = told_by(message_start(), block_start(0, "tool_use", id="t", name="f", input={"a": 1}), message_delta("tool_use"), STOP)
+    told = told_by(
+        message_start(), block_start(0, "tool_use", id="t", name="f", input={"a": 1}), message_delta("tool_use"), STOP
+    )
     assert told.message.tool_calls == [ToolCall("t", "f", '{"a":1}')]
 
 
@@ -242,7 +208,18 @@ def test_a_start_of_a_block_may_be_missing(delta: Json, kind: str, text: str) ->
 
 
 def test_indices_may_have_gaps_and_interleave() -> None:
-    told = told_by(message_start(), block_start(7, text=""), block_start(2, text=""), block_delta(7, text="a"), block_delta(2, text="b"), block_delta(7, text="c"), block_stop(7), block_stop(2), message_delta(), STOP)
+    told = told_by(
+        message_start(),
+        block_start(7, text=""),
+        block_start(2, text=""),
+        block_delta(7, text="a"),
+        block_delta(2, text="b"),
+        block_delta(7, text="c"),
+        block_stop(7),
+        block_stop(2),
+        message_delta(),
+        STOP,
+    )
     assert [p.text for p in told.message.parts] == ["ac", "b"]
 
 
@@ -267,7 +244,9 @@ def test_the_marker_without_a_stop_reason_is_truncated() -> None:
     assert told_by(message_start(), *block(0, "a"), message_delta(None), STOP).message.outcome == "truncated"
 
 
-@pytest.mark.parametrize("frames", [[], [{"type": "ping"}], [STOP], [": comment"]], ids=["nothing", "pings", "marker", "comments"])
+@pytest.mark.parametrize(
+    "frames", [[], [{"type": "ping"}], [STOP], [": comment"]], ids=["nothing", "pings", "marker", "comments"]
+)
 def test_an_empty_stream_is_truncated(frames: list[Any]) -> None:
     told = told_by(*frames)
     assert told.message.outcome == "truncated"
@@ -278,7 +257,11 @@ def test_an_empty_stream_is_truncated(frames: list[Any]) -> None:
 
 def test_a_stream_cut_inside_a_tools_input_is_truncated_and_keeps_it() -> None:
     # anthropic-sdk-python#1470
-    told = told_by(message_start(), block_start(0, "tool_use", id="t", name="f", input={}), block_delta(0, "input_json_delta", partial_json='{"a": "lon'))
+    told = told_by(
+        message_start(),
+        block_start(0, "tool_use", id="t", name="f", input={}),
+        block_delta(0, "input_json_delta", partial_json='{"a": "lon'),
+    )
     assert told.message.outcome == "truncated"
     assert told.message.tool_calls == [ToolCall("t", "f", '{"a": "lon')]
 
@@ -346,7 +329,9 @@ def test_an_error_after_the_stop_reason_is_a_failure() -> None:
 
 
 def test_an_error_says_held_input_and_closes_what_is_open() -> None:
-    told = told_by(message_start(), block_start(0, "tool_use", id="t", name="f", input={"a": 1}), {"type": "error", "error": {}})
+    told = told_by(
+        message_start(), block_start(0, "tool_use", id="t", name="f", input={"a": 1}), {"type": "error", "error": {}}
+    )
     assert told.message.tool_calls == [ToolCall("t", "f", '{"a":1}')]
     assert isinstance(told.events[-1], End)
 
@@ -360,62 +345,3 @@ def test_an_error_glued_onto_a_half_written_frame_is_no_success() -> None:
     # dativo-io/talon#396
     with pytest.raises(WireError):
         told_by(message_start(), 'data: {"type":"content_block_del\nevent: error\ndata: {"type":"error"}')
-
-
-# -- an answer in one document
-
-
-def whole(*blocks: Any, stop: str | None = "end_turn", **more: Any) -> Json:
-    return {**message_start()["message"], "content": list(blocks), "stop_reason": stop, **more}
-
-
-def test_a_whole_message() -> None:
-    told = decode_whole(
-        "anthropic",
-        whole(
-            {"type": "thinking", "thinking": "hm", "signature": "s"},
-            {"type": "text", "text": "4", "citations": [{"url": "u"}]},
-            {"type": "tool_use", "id": "t", "name": "f", "input": {"a": 1}},
-            {"type": "compaction", "content": "so far", "encrypted_content": "AAA"},
-            "odd",
-            stop="tool_use",
-        ),
-        provider="anthropic",
-    )
-    assert (told.message.thinking, told.message.text) == ("hm", "4odd")
-    assert told.message.tool_calls == [ToolCall("t", "f", '{"a":1}')]
-    assert [(p.kind, p.text, p.data) for p in told.message.parts if p.kind == "compaction"] == [
-        ("compaction", "so far", {"encrypted_content": "AAA"})
-    ]
-    assert (told.message.id, told.message.model, told.message.usage.input_tokens) == ("msg_1", MODEL, 5)
-    assert (told.message.outcome, told.warnings) == ("tool_calls", [])
-
-
-def test_a_whole_message_tells_its_stop() -> None:
-    details = {"type": "refusal", "category": "cyber"}
-    told = decode_whole("anthropic", whole(stop="refusal", stop_details=details))
-    assert (told.message.outcome, told.message.choices[0].details) == ("refused", {"stop_details": details})
-    told = decode_whole("anthropic", whole(stop="stop_sequence", stop_sequence="END"))
-    assert told.message.choices[0].details == {"stop_sequence": "END"}
-
-
-def test_a_whole_message_without_a_stop_reason_is_no_success() -> None:
-    told = decode_whole("anthropic", whole({"type": "text", "text": "4"}, stop=None))
-    assert (told.message.outcome, told.message.text) == ("truncated", "4")
-
-
-def test_a_whole_error() -> None:
-    told = decode_whole("anthropic", {"type": "error", "error": {"type": "not_found_error", "message": "model: x"}})
-    assert told.message.error is not None
-    assert type(told.message.error.to_exception()) is NotFoundError
-
-
-@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"{}", b'{"content": "a"}', b'"error"', b"[" * 100_000], ids=lambda b: b[:9])
-def test_a_body_that_is_neither_is_a_wire_error(body: bytes) -> None:
-    with pytest.raises(WireError, match="neither a message nor an error"):
-        decode_whole("anthropic", body)
-
-
-def test_a_whole_message_is_read_leniently() -> None:
-    body = json.dumps(whole({"type": "text", "text": "X"})).encode().replace(b"X", b"a\xff\\ud83d\\ude00\x01")
-    assert decode_whole("anthropic", body).message.text == "a�\U0001f600\x01"

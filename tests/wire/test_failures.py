@@ -17,12 +17,30 @@ def body_of(value: Any) -> bytes:
 RESPONSES: dict[str, tuple[int, Any, ErrorInfo]] = {
     "openai": (
         401,
-        {"error": {"message": "Incorrect API key", "type": "invalid_request_error", "param": None, "code": "invalid_api_key"}},
-        ErrorInfo(type="authentication", message="acme (HTTP 401): Incorrect API key [check the API key]", status=401, code="invalid_api_key"),
+        {
+            "error": {
+                "message": "Incorrect API key",
+                "type": "invalid_request_error",
+                "param": None,
+                "code": "invalid_api_key",
+            }
+        },
+        ErrorInfo(
+            type="authentication",
+            message="acme (HTTP 401): Incorrect API key [check the API key]",
+            status=401,
+            code="invalid_api_key",
+        ),
     ),
     "openai: an unknown model": (
         404,
-        {"error": {"message": "The model `x` does not exist", "type": "invalid_request_error", "code": "model_not_found"}},
+        {
+            "error": {
+                "message": "The model `x` does not exist",
+                "type": "invalid_request_error",
+                "code": "model_not_found",
+            }
+        },
         ErrorInfo(
             type="not_found",
             message="acme (HTTP 404): The model `x` does not exist [check the model's name and the base URL]",
@@ -100,7 +118,9 @@ RESPONSES: dict[str, tuple[int, Any, ErrorInfo]] = {
     "null": (
         503,
         None,
-        ErrorInfo(type="overloaded", message="acme (HTTP 503): the provider gave no reason [try again later]", status=503),
+        ErrorInfo(
+            type="overloaded", message="acme (HTTP 503): the provider gave no reason [try again later]", status=503
+        ),
     ),
     "a redirect": (
         302,
@@ -137,7 +157,9 @@ def test_bodies_that_are_no_json(body: bytes, content_type: str, said: str) -> N
 
 def test_headers_are_read() -> None:
     headers = {"x-request-id": "req_h", "retry-after": "3"}
-    info = error_from_response(429, headers, body_of({"error": {"message": "m"}, "request_id": "req_b"}), provider="acme")
+    info = error_from_response(
+        429, headers, body_of({"error": {"message": "m"}, "request_id": "req_b"}), provider="acme"
+    )
     assert (info.request_id, info.retry_after_s) == ("req_h", 3.0)
     error = info.to_exception()
     assert type(error) is RateLimitError
@@ -181,7 +203,11 @@ KEY = "sk-secret-" + "0123456789" * 3
 
 @pytest.mark.parametrize("place", range(1950, 2010, 7))
 def test_no_key_gets_through_also_when_it_is_cut(place: int) -> None:
-    for body in (b"x" * place + KEY.encode(), body_of({"error": {"message": "x" * place + KEY}}), body_of({"detail": ["x" * place + KEY]})):
+    for body in (
+        b"x" * place + KEY.encode(),
+        body_of({"error": {"message": "x" * place + KEY}}),
+        body_of({"detail": ["x" * place + KEY]}),
+    ):
         assert "sk-" not in repr(error_from_response(401, {}, body, secrets=iter([KEY])))
 
 
@@ -271,7 +297,9 @@ def test_no_header_raises(after: str, after_ms: str, date: str) -> None:
     st.integers(100, 599),
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-        lambda c: st.lists(c) | st.dictionaries(st.sampled_from(["error", "message", "code", "type", "detail", "status"]), c),
+        lambda c: (
+            st.lists(c) | st.dictionaries(st.sampled_from(["error", "message", "code", "type", "detail", "status"]), c)
+        ),
         max_leaves=8,
     ),
 )

@@ -20,8 +20,8 @@ def frames(data: bytes, cuts=None) -> list[Frame]:
     return out + list(framer.finish())
 
 
-def F(data: str | bytes, event: str = "", id: str | None = None, truncated: bool = False) -> Frame:
-    return Frame(data.encode() if isinstance(data, str) else data, event, id, truncated)
+def F(data: str | bytes, event: str = "", name: str | None = None, truncated: bool = False) -> Frame:
+    return Frame(data.encode() if isinstance(data, str) else data, event, name, truncated)
 
 
 STANDARD = {
@@ -35,7 +35,10 @@ STANDARD = {
     "2: LF": (b"data: a\ndata: b\n\n", [F("a\nb")]),
     "2: CRLF": (b"data: a\r\ndata: b\r\n\r\n", [F("a\nb")]),
     "2: CR": (b"data: a\rdata: b\r\r", [F("a\nb")]),
-    "2: a mix of line ends": (b"data: a\rdata: b\ndata: c\r\n\r\ndata: d\n\rdata: e\r\r\n", [F("a\nb\nc"), F("d"), F("e")]),
+    "2: a mix of line ends": (
+        b"data: a\rdata: b\ndata: c\r\n\r\ndata: d\n\rdata: e\r\r\n",
+        [F("a\nb\nc"), F("d"), F("e")],
+    ),
     "3: other line ends of Unicode are text": (
         "data: a\u2028b\u2029c\u0085d\u000be\u000cf\u001cg\n\n".encode(),
         [F("a\u2028b\u2029c\u0085d\u000be\u000cf\u001cg")],
@@ -51,17 +54,20 @@ STANDARD = {
     "5: data lines are joined": (b"data: a\ndata:\ndata: b\n\n", [F("a\n\nb")]),
     "5: only one line end is taken off": (b"data: a\ndata: \n\n", [F("a\n")]),
     "5: the last event name counts": (b"event: x\nevent: y\ndata: a\n\n", [F("a", "y")]),
-    "5: an id with a NUL is ignored": (b"id: 1\ndata: a\n\nid: 2\x003\ndata: b\n\n", [F("a", id="1"), F("b", id="1")]),
-    "5: an empty id clears it": (b"id: 1\ndata: a\n\nid\ndata: b\n\n", [F("a", id="1"), F("b")]),
+    "5: an id with a NUL is ignored": (
+        b"id: 1\ndata: a\n\nid: 2\x003\ndata: b\n\n",
+        [F("a", name="1"), F("b", name="1")],
+    ),
+    "5: an empty id clears it": (b"id: 1\ndata: a\n\nid\ndata: b\n\n", [F("a", name="1"), F("b")]),
     "5: unknown fields are ignored": (b"foo: bar\ndata: a\n\n", [F("a")]),
-    "6: an id counts without data": (b"id: 7\n\ndata: a\n\n", [F("a", id="7")]),
+    "6: an id counts without data": (b"id: 7\n\ndata: a\n\n", [F("a", name="7")]),
     "6: an event without data is none, and its name is gone": (b"event: x\n\ndata: a\n\n", [F("a")]),
     "6: data alone is an empty frame": (b"data\n\ndata:\n\ndata: \n\n", [F(""), F(""), F("")]),
     "6: two data alone are a line end": (b"data\ndata\n\n", [F("\n")]),
     "6: blank lines are nothing": (b"\n\n\r\r\r\n\ndata: a\n\n\n\n", [F("a")]),
     "7: ids persist, names and data do not": (
         b"id: 1\nevent: x\ndata: a\n\ndata: b\n\n",
-        [F("a", "x", "1"), F("b", id="1")],
+        [F("a", "x", "1"), F("b", name="1")],
     ),
     "8: a block that was cut in its data is dropped": (b'data: {}\n\ndata: {"a": 1', [F("{}")]),
     "8: a block that was cut in its name is dropped": (b"data: {}\n\neven", [F("{}")]),
@@ -73,7 +79,7 @@ STANDARD = {
         b'data: {"a": "\xff\x01", "b": NaN}\r',
         [F(b'{"a": "\xff\x01", "b": NaN}', truncated=True)],
     ),
-    "beyond: with an id after it": (b"data: 1\nid: 4", [F("1", id="4", truncated=True)]),
+    "beyond: with an id after it": (b"data: 1\nid: 4", [F("1", name="4", truncated=True)]),
     "beyond: a bare word is not complete": (b"data: hello", []),
     "beyond: too deep to be read": (b"data: " + b"[" * 100_000, []),
 }
@@ -106,7 +112,9 @@ def test_a_cr_ends_its_line_at_once() -> None:
 
 def test_comments_and_retry_are_kept_aside() -> None:
     framer = SSEFramer()
-    assert list(framer.feed(b":one\n: two\n:408: 408 Request Timeout\nretry: 1500\nretry: -5\nretry: 1e3\nretry:\n")) == []
+    assert (
+        list(framer.feed(b":one\n: two\n:408: 408 Request Timeout\nretry: 1500\nretry: -5\nretry: 1e3\nretry:\n")) == []
+    )
     assert framer.last_comment == "408: 408 Request Timeout"
     assert framer.retry_ms == 1500
     assert list(framer.feed(("retry: " + "9" * 5000 + "\nretry: ٣\n").encode())) == []
@@ -138,7 +146,9 @@ def by_the_book(data: bytes) -> list[Frame]:
     for line in lines:
         if not line:
             if buffer:
-                out.append(Frame(buffer[:-1], event.decode("utf-8", "replace"), last_id.decode("utf-8", "replace") or None))
+                out.append(
+                    Frame(buffer[:-1], event.decode("utf-8", "replace"), last_id.decode("utf-8", "replace") or None)
+                )
             buffer = event = b""
             continue
         name, colon, value = line.partition(b":")
@@ -157,7 +167,9 @@ def by_the_book(data: bytes) -> list[Frame]:
 ends = st.sampled_from([b"\n", b"\r\n", b"\r"])
 line = st.one_of(
     st.just(b""),
-    st.sampled_from([b"data", b"data:", b"data: ", b"event: x", b"id: 1", b"id", b": c", b"retry: 3", b"id: \0", b"data : n"]),
+    st.sampled_from(
+        [b"data", b"data:", b"data: ", b"event: x", b"id: 1", b"id", b": c", b"retry: 3", b"id: \0", b"data : n"]
+    ),
     st.binary(max_size=12).map(lambda b: b"data: " + b),
     st.binary(max_size=12),
 )

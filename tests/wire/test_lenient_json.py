@@ -73,7 +73,13 @@ def test_what_is_nested_past_reason_is_a_wire_error() -> None:
             compact(value)
 
 
-@given(st.text(st.characters(min_codepoint=0xD7F0, max_codepoint=0xE010, categories=["Cs", "Co", "Cn", "Lo"]) | st.characters(), max_size=8))
+@given(
+    st.text(
+        st.characters(min_codepoint=0xD7F0, max_codepoint=0xE010, categories=["Cs", "Co", "Cn", "Lo"])
+        | st.characters(),
+        max_size=8,
+    )
+)
 def test_any_text_is_fit_after_repair(text: str) -> None:
     fit = repaired(text)
     assert not has_surrogates(fit)
@@ -82,7 +88,17 @@ def test_any_text_is_fit_after_repair(text: str) -> None:
         assert fit == text
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None, exclude_categories=[])), lambda c: st.lists(c) | st.dictionaries(st.text(), c), max_leaves=10))
+@given(
+    st.recursive(
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.floats()
+        | st.text(st.characters(codec=None, exclude_categories=[])),
+        lambda c: st.lists(c) | st.dictionaries(st.text(), c),
+        max_leaves=10,
+    )
+)
 def test_any_value_can_be_written_after_repair(value: object) -> None:
     fit = repaired_deep(value)
     assert json.loads(compact(value)) == fit
@@ -91,7 +107,18 @@ def test_any_value_can_be_written_after_repair(value: object) -> None:
 
 @pytest.mark.parametrize(
     ("value", "count"),
-    [(3, 3), (0, 0), (3.0, 3), (3.5, None), (True, None), ("3", None), (None, None), ([], None), (float("nan"), None), (float("inf"), None)],
+    [
+        (3, 3),
+        (0, 0),
+        (3.0, 3),
+        (3.5, None),
+        (True, None),
+        ("3", None),
+        (None, None),
+        ([], None),
+        (float("nan"), None),
+        (float("inf"), None),
+    ],
 )
 def test_counts(value: object, count: int | None) -> None:
     assert as_count(value) == count

@@ -106,7 +106,9 @@ def test_a_role_on_every_chunk_is_no_start() -> None:
 
 def test_identity_comes_when_it_comes() -> None:
     bare = {"choices": [choice({"content": "a"})]}
-    told = chat(bare, {**bare, "id": "x"}, {**bare, "id": "y", "model": "m"}, {**bare, "model": "m2"}, delta("stop"), DONE)
+    told = chat(
+        bare, {**bare, "id": "x"}, {**bare, "id": "y", "model": "m"}, {**bare, "model": "m2"}, delta("stop"), DONE
+    )
     assert told.of(StepStart, StepUpdate) == [
         StepStart(v=1),
         StepUpdate(id="x"),
@@ -169,7 +171,10 @@ def test_only_the_delta_counts_beside_a_cumulative_field(beside: dict[str, Any])
 
 
 def test_legacy_completions() -> None:
-    pieces = [{"object": "text_completion", "choices": [{"index": 0, "text": t, "finish_reason": f}]} for t, f in (("a", None), ("b", None), ("", "stop"))]
+    pieces = [
+        {"object": "text_completion", "choices": [{"index": 0, "text": t, "finish_reason": f}]}
+        for t, f in (("a", None), ("b", None), ("", "stop"))
+    ]
     told = chat(*pieces, DONE)
     assert (told.message.text, told.message.outcome) == ("ab", "complete")
 
@@ -178,7 +183,13 @@ def test_legacy_completions() -> None:
 
 
 def test_a_refusal_streams_beside_the_text() -> None:
-    told = chat(delta(role="assistant", content="", refusal=""), delta(refusal="I can"), delta(refusal="not."), delta("stop"), DONE)
+    told = chat(
+        delta(role="assistant", content="", refusal=""),
+        delta(refusal="I can"),
+        delta(refusal="not."),
+        delta("stop"),
+        DONE,
+    )
     assert (told.message.refusal, told.message.text) == ("I cannot.", "")
     assert [p.kind for p in told.message.parts] == ["refusal"]
 
@@ -222,7 +233,9 @@ def test_log_probabilities_of_a_refusal_and_without_text() -> None:
     assert [(p.kind, p.text, p.logprobs) for p in told.message.parts] == [("text", "", half), ("refusal", "no", PROBS)]
 
 
-@pytest.mark.parametrize("probs", [None, {}, {"content": None}, {"content": []}, {"content": 5}, {"content": "a"}, [], 7], ids=repr)
+@pytest.mark.parametrize(
+    "probs", [None, {}, {"content": None}, {"content": []}, {"content": 5}, {"content": "a"}, [], 7], ids=repr
+)
 def test_log_probabilities_of_another_shape_are_left_out(probs: Any) -> None:
     told = chat(chunk(choice({"content": "a"}, "stop", logprobs=probs)), DONE)
     assert told.message.parts == (Part(id="0.0.0", text="a", ended=True),)
@@ -255,7 +268,9 @@ def test_halves_of_pairs_and_control_characters_in_text(pieces: list[str], text:
 
 
 def test_a_half_is_not_joined_across_a_change_of_voice() -> None:
-    told = chat("data: " + PAIR % r"a\ud83d", delta(reasoning_content="hm"), "data: " + PAIR % r"\ude00", delta("stop"), DONE)
+    told = chat(
+        "data: " + PAIR % r"a\ud83d", delta(reasoning_content="hm"), "data: " + PAIR % r"\ude00", delta("stop"), DONE
+    )
     assert [p.text for p in told.message.parts] == ["a�", "hm", "�"]
 
 
@@ -327,7 +342,11 @@ def test_a_wire_error_quotes_no_key() -> None:
     assert "sk-secret" not in str(caught.value) + repr(caught.value.info)
 
 
-@pytest.mark.parametrize("deep", ['{"x":' * 300 + "1" + "}" * 300, '{"choices":[],"x":' + "[" * 500 + "]" * 500 + "}"], ids=["objects", "lists"])
+@pytest.mark.parametrize(
+    "deep",
+    ['{"x":' * 300 + "1" + "}" * 300, '{"choices":[],"x":' + "[" * 500 + "]" * 500 + "}"],
+    ids=["objects", "lists"],
+)
 def test_nesting_past_reason_is_a_wire_error(deep: str) -> None:
     with pytest.raises(WireError, match="nested deeper"):
         chat(f"data: {deep}")

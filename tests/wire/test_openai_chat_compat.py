@@ -1,4 +1,4 @@
-"""openai-chat: what the compatible servers add. Thinking in its dialects, Azure's filters, citations, media; documents."""
+"""openai-chat: what the compatible servers add: thinking in its dialects, Azure's filters, citations, media."""
 
 from typing import Any
 
@@ -7,7 +7,21 @@ import pytest
 from headrace.errors import AuthenticationError, WireError
 from headrace.events import End, PartUpdate, PartWhole, Raw, Retract, StepStart, StepUpdate
 from headrace.message import ToolCall
-from tests.wire.streams import DONE, MODEL, Decoded, Json, choice, chunk, decode, decode_whole, delta, say, sse, tool, usage
+from tests.wire.streams import (
+    DONE,
+    MODEL,
+    Decoded,
+    Json,
+    choice,
+    chunk,
+    decode,
+    decode_whole,
+    delta,
+    say,
+    sse,
+    tool,
+    usage,
+)
 
 
 def chat(*frames: Any, **habits: Any) -> Decoded:
@@ -47,7 +61,10 @@ THINKING: dict[str, list[Json]] = {
         {"reasoning_details": [{"type": "reasoning.text", "text": " see"}]},
         {"content": "4"},
     ],
-    "a summary": [{"reasoning_details": [{"type": "reasoning.summary", "summary": "Let me see", "index": 0}]}, {"content": "4"}],
+    "a summary": [
+        {"reasoning_details": [{"type": "reasoning.summary", "summary": "Let me see", "index": 0}]},
+        {"content": "4"},
+    ],
     "both names at once": [{"reasoning": "Let me see", "reasoning_content": "Let me see"}, {"content": "4"}],
     "thinking and text in one delta": [{"reasoning_content": "Let me see", "content": "4"}],
     "mistral: typed content": [
@@ -116,14 +133,25 @@ def test_mistral_signatures_references_and_media() -> None:
 
 
 def test_a_mistral_signature_without_thinking_and_empty_texts() -> None:
-    told = chat(delta(content=[{"type": "thinking", "thinking": [], "signature": "s"}, {"type": "text", "text": ""}]), say("4", "stop"), DONE)
+    told = chat(
+        delta(content=[{"type": "thinking", "thinking": [], "signature": "s"}, {"type": "text", "text": ""}]),
+        say("4", "stop"),
+        DONE,
+    )
     assert [(p.kind, p.data) for p in told.message.parts] == [("thinking", {"signature": "s"}), ("text", None)]
 
 
 # -- 1.11 Azure
 
 SAFE = {"hate": {"filtered": False, "severity": "safe"}, "jailbreak": {"filtered": False, "detected": False}}
-PROMPT = {"choices": [], "created": 0, "id": "", "model": "", "object": "", "prompt_filter_results": [{"prompt_index": 0, "content_filter_results": SAFE}]}
+PROMPT = {
+    "choices": [],
+    "created": 0,
+    "id": "",
+    "model": "",
+    "object": "",
+    "prompt_filter_results": [{"prompt_index": 0, "content_filter_results": SAFE}],
+}
 
 
 def note(verdicts: Json, finish: str | None = None) -> Json:
@@ -141,7 +169,12 @@ def test_azure_prompt_filters_come_first_and_name_nothing() -> None:
 
 
 def test_azure_results_on_every_choice() -> None:
-    told = chat(say("a"), chunk(choice({"content": "b"}, content_filter_results=SAFE)), chunk(choice({}, "stop", content_filter_results={})), DONE)
+    told = chat(
+        say("a"),
+        chunk(choice({"content": "b"}, content_filter_results=SAFE)),
+        chunk(choice({}, "stop", content_filter_results={})),
+        DONE,
+    )
     assert (told.message.text, told.message.outcome, told.of(Retract)) == ("ab", "complete", [])
 
 
@@ -158,7 +191,7 @@ def test_azure_filters_before_the_text_is_sent() -> None:
     assert told.of(Retract) == []  # what was sent had passed
 
 
-BAD = {
+BAD: dict[str, Json] = {
     "a verdict": {"hate": SAFE["hate"], "violence": {"filtered": True, "severity": "high"}},
     "a list of verdicts": {"violence": [{"id": "other", "filtered": False}, {"id": "mine", "filtered": True}]},
 }
@@ -178,7 +211,9 @@ def test_azure_filters_after_the_finish() -> None:
     assert (told.message.outcome, told.message.native_stop_reason) == ("filtered", "stop")
 
 
-@pytest.mark.parametrize("verdicts", [None, {}, {"x": None}, {"x": "y"}, {"x": []}, {"x": {"filtered": "yes"}}], ids=repr)
+@pytest.mark.parametrize(
+    "verdicts", [None, {}, {"x": None}, {"x": "y"}, {"x": []}, {"x": {"filtered": "yes"}}], ids=repr
+)
 def test_azure_notes_of_other_shapes(verdicts: Any) -> None:
     assert chat(say("a"), note(verdicts), delta("stop"), DONE).message.outcome == "complete"
 
@@ -236,7 +271,13 @@ def test_perplexity_repeats_its_lists_on_every_chunk() -> None:
 
 def test_perplexity_citations_of_other_shapes() -> None:
     told = chat(say("a", "stop", citations=["u", "u", {"title": "t"}, {"title": "s"}, 5, None]), DONE)
-    assert [p.data for p in told.message.parts if p.kind == "citation"] == [{"url": "u"}, {"title": "t"}, {"title": "s"}, {"url": 5}, {"url": None}]
+    assert [p.data for p in told.message.parts if p.kind == "citation"] == [
+        {"url": "u"},
+        {"title": "t"},
+        {"title": "s"},
+        {"url": 5},
+        {"url": None},
+    ]
 
 
 def test_deepseek_keeps_alive_with_comments() -> None:
@@ -268,7 +309,13 @@ def test_events_of_another_api_are_carried_raw() -> None:
 
 
 def completion(message: Json, finish: str = "stop", **more: Any) -> Json:
-    return {"id": "c-1", "object": "chat.completion", "model": MODEL, "choices": [{"index": 0, "message": message, "finish_reason": finish}], **more}
+    return {
+        "id": "c-1",
+        "object": "chat.completion",
+        "model": MODEL,
+        "choices": [{"index": 0, "message": message, "finish_reason": finish}],
+        **more,
+    }
 
 
 def test_a_whole_completion() -> None:
@@ -306,13 +353,18 @@ def test_a_whole_completion_without_a_finish_is_no_success() -> None:
     assert decode_whole("openai-chat", {"choices": "odd"}).message.outcome == "truncated"
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"{}", b'{"choices": []}', b'"error"', b"[" * 100_000], ids=lambda b: b[:9])
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b"[]", b"{}", b'{"choices": []}', b'"error"', b"[" * 100_000], ids=lambda b: b[:9]
+)
 def test_a_body_that_is_neither_is_a_wire_error(body: bytes) -> None:
     with pytest.raises(WireError, match="neither a chat completion nor an error"):
         decode_whole("openai-chat", body)
 
 
 def test_a_whole_completion_is_read_leniently() -> None:
-    told = decode_whole("openai-chat", b'{"choices": [{"message": {"content": "a\xff\\ud83d\\ude00\x01"}, "finish_reason": "stop"}], "x": NaN}')
+    told = decode_whole(
+        "openai-chat",
+        b'{"choices": [{"message": {"content": "a\xff\\ud83d\\ude00\x01"}, "finish_reason": "stop"}], "x": NaN}',
+    )
     assert told.message.text == "a�\U0001f600\x01"
     assert told.of(End)[0].outcome == "complete"

@@ -1,4 +1,4 @@
-"""openai-chat: usage, finish reasons, the terminal marker, errors inside the stream. Endings do not lie."""
+"""openai-chat: finish reasons, the terminal marker, errors inside the stream. Endings do not lie."""
 
 import json
 from typing import Any
@@ -6,127 +6,12 @@ from typing import Any
 import pytest
 
 from headrace.errors import InvalidRequestError, OverloadedError, ProviderError, ServerError, TruncatedError, WireError
-from headrace.events import ChoiceFinish, End, StepStart, Usage, UsageUpdate
+from headrace.events import ChoiceFinish, End, StepStart, Usage
 from tests.wire.streams import DONE, Decoded, calls, choice, chunk, decode, delta, say, sse, tool, usage
 
 
 def chat(*frames: Any, **habits: Any) -> Decoded:
     return decode("openai-chat", sse(*frames), **habits)
-
-
-# -- 1.3 usage, wherever it stands
-
-PLACES = {
-    "a: a chunk of its own before the marker": [say("a"), delta("stop"), chunk(usage=usage()), DONE],
-    "b: on the finish chunk": [say("a"), chunk(choice({}, "stop"), usage=usage()), DONE],
-    "c: on a second chunk after the finish, with a choice": [
-        say("a"),
-        delta("stop"),
-        chunk(choice({"role": "assistant", "content": ""}, "stop"), usage=usage()),
-        DONE,
-    ],
-    "d: on the finish chunk and once more": [
-        say("a"),
-        chunk(choice({}, "stop"), usage=usage()),
-        chunk(usage=usage()),
-        DONE,
-    ],
-    "e: on every chunk, cumulative": [
-        say("a", usage=usage(3, 1)),
-        say("b", usage=usage(3, 2)),
-        chunk(choice({}, "stop"), usage=usage(3, 2)),
-        DONE,
-    ],
-    "null on all the others": [
-        say("a", usage=None),
-        chunk(choice({}, "stop"), usage=None),
-        chunk(usage=usage()),
-        chunk(usage=None, moderation={}),
-        DONE,
-    ],
-    "empty on the others": [say("a", "stop", usage={}), chunk(usage=usage()), chunk(choice(), usage={}), DONE],
-}
-
-
-@pytest.mark.parametrize("frames", PLACES.values(), ids=PLACES)
-def test_usage_is_found_and_never_summed(frames: list[Any]) -> None:
-    told = chat(*frames)
-    assert (told.message.usage.input_tokens, told.message.usage.output_tokens) == (3, 2)
-    assert told.message.usage.total_tokens == 5
-    assert told.message.outcome == "complete"
-
-
-def test_usage_that_is_repeated_is_said_once() -> None:
-    told = chat(*PLACES["d: on the finish chunk and once more"])
-    assert len(told.of(UsageUpdate)) == 1
-
-
-def test_a_later_usage_with_fewer_keys_takes_nothing_away() -> None:
-    told = chat(say("a", "stop", usage=usage(3, 1)), chunk(usage={"completion_tokens": 2}), DONE)
-    assert (told.message.usage.input_tokens, told.message.usage.output_tokens) == (3, 2)
-
-
-USAGES: dict[str, tuple[dict[str, Any], Usage]] = {
-    "openai: details": (
-        usage(
-            10,
-            20,
-            prompt_tokens_details={"cached_tokens": 4, "cache_write_tokens": 2, "audio_tokens": 0},
-            completion_tokens_details={"reasoning_tokens": 8, "accepted_prediction_tokens": 0},
-        ),
-        Usage(
-            input_tokens=10,
-            output_tokens=20,
-            cached_input_tokens=4,
-            cache_write_tokens=2,
-            reasoning_tokens=8,
-            total_tokens=30,
-        ),
-    ),
-    "deepseek: cache hits": (
-        usage(10, 2, prompt_cache_hit_tokens=6, prompt_cache_miss_tokens=4),
-        Usage(input_tokens=10, output_tokens=2, cached_input_tokens=6, total_tokens=12),
-    ),
-    "xai: thinking beside the completion": (
-        {
-            "prompt_tokens": 10,
-            "completion_tokens": 2,
-            "total_tokens": 112,
-            "completion_tokens_details": {"reasoning_tokens": 100},
-            "num_sources_used": 0,
-            "cost_in_usd_ticks": 5,
-        },
-        Usage(
-            input_tokens=10,
-            output_tokens=2,
-            reasoning_tokens=100,
-            total_tokens=112,
-            output_includes_reasoning=False,
-        ),
-    ),
-    "groq: times": (usage(1, 2, queue_time=0.1, total_time=0.2), Usage(input_tokens=1, output_tokens=2, total_tokens=3)),
-    "openrouter: costs": (
-        usage(1, 2, cost=0.01, is_byok=False, cost_details={"upstream": None}),
-        Usage(input_tokens=1, output_tokens=2, total_tokens=3),
-    ),
-    "whole floats": ({"prompt_tokens": 3.0, "completion_tokens": 2.5}, Usage(input_tokens=3)),
-    "other types": ({"prompt_tokens": "3", "completion_tokens": True, "prompt_tokens_details": [1]}, Usage()),
-    "nulls": ({"prompt_tokens": 3, "completion_tokens": None, "completion_tokens_details": None}, Usage(input_tokens=3)),
-}
-
-
-@pytest.mark.parametrize(("raw", "read"), USAGES.values(), ids=USAGES)
-def test_usage_in_our_words(raw: dict[str, Any], read: Usage) -> None:
-    update = chat(say("a", "stop"), chunk(usage=raw), DONE).of(UsageUpdate)[0]
-    assert update.usage.raw == raw
-    assert update.usage == Usage(**{f: getattr(read, f) for f in Usage.__struct_fields__ if f != "raw"}, raw=raw)
-
-
-def test_groq_usage_in_its_extension_alone() -> None:
-    frames = [say("a", x_groq={"id": "req_1"}), chunk(choice({}, "stop"), x_groq={"id": "req_1", "usage": usage()}), DONE]
-    assert chat(*frames, extension_usage=True).message.usage.output_tokens == 2
-    assert chat(*frames).message.usage == Usage()
-    assert chat(*frames[:1], say("b", "stop", x_groq={"usage": 5}), DONE, extension_usage=True).message.usage == Usage()
 
 
 # -- 1.5 finish reasons
@@ -209,7 +94,10 @@ def test_a_finish_of_failure_fails_with_the_providers_word() -> None:
     error = told.message.error
     assert error is not None
     assert type(error.to_exception()) is ServerError
-    assert (error.code, error.message) == ("malformed_function_call", "gemini ended the answer with 'malformed_function_call'")
+    assert (error.code, error.message) == (
+        "malformed_function_call",
+        "gemini ended the answer with 'malformed_function_call'",
+    )
 
 
 def test_perplexity_finishes_on_a_chunk_of_another_object() -> None:
@@ -268,7 +156,9 @@ def test_a_marker_without_a_finish_is_truncated() -> None:
     assert "sent its terminal marker without a finish reason" in told.message.error.message
 
 
-@pytest.mark.parametrize("frames", [[say("a"), DONE], [say("a", None), chunk(usage=usage()), DONE]], ids=["bare", "usage"])
+@pytest.mark.parametrize(
+    "frames", [[say("a"), DONE], [say("a", None), chunk(usage=usage()), DONE]], ids=["bare", "usage"]
+)
 def test_a_marker_without_a_finish_is_complete_where_the_row_says_so(frames: list[Any]) -> None:
     told = chat(*frames, marker_ends=True)
     assert (told.message.outcome, told.message.native_stop_reason) == ("complete", None)
@@ -284,7 +174,9 @@ def test_calls_that_end_with_the_marker_alone() -> None:
     assert chat(calls(tool(0, "c", "f", "{}")), DONE).message.outcome == "truncated"
 
 
-@pytest.mark.parametrize("frames", [[], [": ping"], [DONE], [chunk(usage=usage())]], ids=["nothing", "pings", "marker", "usage"])
+@pytest.mark.parametrize(
+    "frames", [[], [": ping"], [DONE], [chunk(usage=usage())]], ids=["nothing", "pings", "marker", "usage"]
+)
 def test_an_empty_stream_is_truncated(frames: list[Any]) -> None:
     for habits in ({}, {"marker_ends": True}):
         told = chat(*frames, **habits)
@@ -295,7 +187,9 @@ def test_an_empty_stream_is_truncated(frames: list[Any]) -> None:
 
 
 def test_the_main_choice_is_the_first_one_there_is() -> None:
-    told = chat(chunk(choice({"content": "b"}, "length", index=2)), chunk(choice({"content": "a"}, "stop", index=1)), DONE)
+    told = chat(
+        chunk(choice({"content": "b"}, "length", index=2)), chunk(choice({"content": "a"}, "stop", index=1)), DONE
+    )
     assert (told.message.outcome, told.message.native_stop_reason) == ("complete", "stop")
 
 
@@ -313,7 +207,11 @@ def test_an_error_of_the_openai_kind() -> None:
 
 
 ERRORS: dict[str, tuple[Any, type[ProviderError], str]] = {
-    "vllm, without an error key": ({"object": "error", "message": "too long", "code": 400}, InvalidRequestError, "too long"),
+    "vllm, without an error key": (
+        {"object": "error", "message": "too long", "code": 400},
+        InvalidRequestError,
+        "too long",
+    ),
     "a plain text": ({"error": "it broke"}, ProviderError, "it broke"),
     "a number in the code": ({"error": {"message": "busy", "code": 503}}, OverloadedError, "busy"),
     "a number as a text": ({"error": {"message": "busy", "code": "529"}}, OverloadedError, "busy"),
@@ -336,7 +234,9 @@ def test_errors_inside_the_stream(value: Any, kind: type[ProviderError], words: 
 
 
 def test_openrouter_sends_choices_usage_and_the_error_at_once() -> None:
-    last = chunk(choice({"content": "b"}, "error"), usage=usage(), error={"code": 400, "message": "Token limit reached"})
+    last = chunk(
+        choice({"content": "b"}, "error"), usage=usage(), error={"code": 400, "message": "Token limit reached"}
+    )
     told = chat(say("a"), last, DONE)
     assert (told.message.outcome, told.message.text, told.message.native_stop_reason) == ("failed", "ab", "error")
     assert told.message.usage.output_tokens == 2
@@ -344,18 +244,33 @@ def test_openrouter_sends_choices_usage_and_the_error_at_once() -> None:
     assert (told.message.error.type, told.message.error.status) == ("invalid_request", 400)
 
 
-GROQ = {"message": "Failed to call a function", "type": "invalid_request_error", "code": "tool_use_failed", "failed_generation": "<f", "status_code": 400}
+GROQ = {
+    "message": "Failed to call a function",
+    "type": "invalid_request_error",
+    "code": "tool_use_failed",
+    "failed_generation": "<f",
+    "status_code": 400,
+}
 
 
 def test_groq_names_its_error_frames() -> None:
     told = chat(say("a"), "event: error\ndata: " + json.dumps({"error": GROQ}))
     assert told.message.error is not None
-    assert (told.message.error.type, told.message.error.code, told.message.error.status) == ("invalid_request", "tool_use_failed", 400)
+    assert (told.message.error.type, told.message.error.code, told.message.error.status) == (
+        "invalid_request",
+        "tool_use_failed",
+        400,
+    )
 
 
 @pytest.mark.parametrize(
     ("data", "words"),
-    [('{"message": "it broke"}', "it broke"), ('"it broke"', "it broke"), ('{"detail": "it broke"}', "it broke"), ("null", "no reason")],
+    [
+        ('{"message": "it broke"}', "it broke"),
+        ('"it broke"', "it broke"),
+        ('{"detail": "it broke"}', "it broke"),
+        ("null", "no reason"),
+    ],
 )
 def test_a_frame_that_is_named_error_is_one(data: str, words: str) -> None:
     told = chat(say("a"), f"event: error\ndata: {data}")
@@ -387,7 +302,10 @@ def test_an_error_after_the_finish_is_a_failure() -> None:
 
 
 def test_an_error_holds_no_key() -> None:
-    told = chat({"error": {"message": "bad key sk-secret", "code": "sk-secret"}, "request_id": "sk-secret"}, secrets=["sk-secret"])
+    told = chat(
+        {"error": {"message": "bad key sk-secret", "code": "sk-secret"}, "request_id": "sk-secret"},
+        secrets=["sk-secret"],
+    )
     assert "sk-secret" not in repr(told.events)
 
 

@@ -53,19 +53,34 @@ SENT: dict[str, tuple[list[list[Json]], list[ToolCall]]] = {
         [ONE],
     ),
     "alibaba: an empty id on continuations": (
-        [[tool(0, "call_a", "f", '{"a"')], [tool(0, "", arguments=":1}")], [tool(1, "call_b", "g", "")], [tool(1, "", "", B)]],
+        [
+            [tool(0, "call_a", "f", '{"a"')],
+            [tool(0, "", arguments=":1}")],
+            [tool(1, "call_b", "g", "")],
+            [tool(1, "", "", B)],
+        ],
         [ONE, TWO],
     ),
     "the name repeated on every fragment": (
         [[tool(0, "call_a", "f", '{"a"')], [tool(0, "call_a", "f", ":1}")]],
         [ONE],
     ),
-    "the name repeated, no id": ([[tool(0, None, "f", '{"a"')], [tool(0, None, "f", ":1}")]], [ToolCall("0.0.0", "f", A)]),
+    "the name repeated, no id": (
+        [[tool(0, None, "f", '{"a"')], [tool(0, None, "f", ":1}")]],
+        [ToolCall("0.0.0", "f", A)],
+    ),
     "an empty and a null name on continuations": (
-        [[tool(0, "call_a", "f")], [tool(0, None, "", '{"a"')], [{"index": 0, "function": {"name": None, "arguments": ":1}"}}]],
+        [
+            [tool(0, "call_a", "f")],
+            [tool(0, None, "", '{"a"')],
+            [{"index": 0, "function": {"name": None, "arguments": ":1}"}}],
+        ],
         [ONE],
     ),
-    "no id at all": ([[tool(0, None, "f", A), tool(1, None, "g", B)]], [ToolCall("0.0.0", "f", A), ToolCall("0.0.1", "g", B)]),
+    "no id at all": (
+        [[tool(0, None, "f", A), tool(1, None, "g", B)]],
+        [ToolCall("0.0.0", "f", A), ToolCall("0.0.1", "g", B)],
+    ),
     "ids that are not unique": (
         [[tool(0, "0", "f", '{"a"')], [tool(1, "0", "g", B)], [tool(0, "0", arguments=":1}")]],
         [ToolCall("0", "f", A), ToolCall("0", "g", B)],
@@ -98,7 +113,10 @@ SENT: dict[str, tuple[list[list[Json]], list[ToolCall]]] = {
         [[{"index": 0, "id": "call_a", "function": {"name": "f", "arguments": {"a": 1}}}]],
         [ONE],
     ),
-    "arguments of null": ([[{"index": 0, "id": "call_a", "function": {"name": "f", "arguments": None}}]], [ToolCall("call_a", "f", "")]),
+    "arguments of null": (
+        [[{"index": 0, "id": "call_a", "function": {"name": "f", "arguments": None}}]],
+        [ToolCall("call_a", "f", "")],
+    ),
     "no arguments": ([[tool(0, "call_a", "f")]], [ToolCall("call_a", "f", "")]),
     "arguments of an empty object": (
         [[{"index": 0, "id": "call_a", "function": {"name": "f", "arguments": {}}}]],
@@ -106,7 +124,10 @@ SENT: dict[str, tuple[list[list[Json]], list[ToolCall]]] = {
     ),
     "no function": ([[{"index": 0, "id": "call_a"}]], [ToolCall("call_a", "", "")]),
     "a custom tool": (
-        [[{"index": 0, "id": "call_a", "type": "custom", "custom": {"name": "f", "input": "any "}}], [{"index": 0, "custom": {"input": "text"}}]],
+        [
+            [{"index": 0, "id": "call_a", "type": "custom", "custom": {"name": "f", "input": "any "}}],
+            [{"index": 0, "custom": {"input": "text"}}],
+        ],
         [ToolCall("call_a", "f", "any text")],
     ),
 }
@@ -114,7 +135,9 @@ SENT: dict[str, tuple[list[list[Json]], list[ToolCall]]] = {
 
 @pytest.mark.parametrize(("sent", "meant"), SENT.values(), ids=SENT)
 def test_calls(sent: list[list[Json]], meant: list[ToolCall]) -> None:
-    told = chat(delta(role="assistant", content=None), *[calls(*fragments) for fragments in sent], delta("tool_calls"), DONE)
+    told = chat(
+        delta(role="assistant", content=None), *[calls(*fragments) for fragments in sent], delta("tool_calls"), DONE
+    )
     assert told.message.tool_calls == meant
     assert told.message.outcome == "tool_calls"
     assert told.warnings == []
@@ -134,7 +157,10 @@ OTHERS = {
 def test_bugs_of_others(case: str) -> None:
     sent, meant = SENT[case]
     # the same in one chunk each, and all in the first
-    assert chat(calls(*[f for fragments in sent for f in fragments], finish="tool_calls"), DONE).message.tool_calls == meant
+    assert (
+        chat(calls(*[f for fragments in sent for f in fragments], finish="tool_calls"), DONE).message.tool_calls
+        == meant
+    )
 
 
 SIGNATURE = {"google": {"thought_signature": "c2ln"}}
@@ -161,7 +187,12 @@ def test_a_signature_of_a_call_may_come_late() -> None:
 
 @pytest.mark.parametrize(
     ("before", "kind"),
-    [([say("hi")], "text"), ([calls(tool(0, "call_a", "f", A))], "tool_call"), ([], "text"), ([delta(reasoning="hm")], "thinking")],
+    [
+        ([say("hi")], "text"),
+        ([calls(tool(0, "call_a", "f", A))], "tool_call"),
+        ([], "text"),
+        ([delta(reasoning="hm")], "thinking"),
+    ],
     ids=["text", "call", "nothing", "thinking"],
 )
 def test_a_signature_that_stands_alone_goes_to_what_was_said_last(before: list[Json], kind: str) -> None:
@@ -173,7 +204,13 @@ def test_a_signature_that_stands_alone_goes_to_what_was_said_last(before: list[J
 
 
 def test_calls_stay_open_until_the_finish() -> None:
-    told = chat(calls(tool(0, "call_a", "f", "")), calls(tool(1, "call_b", "g", B)), calls(tool(0, arguments=A)), delta("tool_calls"), DONE)
+    told = chat(
+        calls(tool(0, "call_a", "f", "")),
+        calls(tool(1, "call_b", "g", B)),
+        calls(tool(0, arguments=A)),
+        delta("tool_calls"),
+        DONE,
+    )
     assert [type(e) for e in told.events].count(PartEnd) == 2
     ends = [n for n, e in enumerate(told.events) if isinstance(e, PartEnd)]
     assert told.events[ends[0] : ends[0] + 2] == [PartEnd("0.0.0", implicit=True), PartEnd("0.0.1", implicit=True)]
@@ -181,7 +218,15 @@ def test_calls_stay_open_until_the_finish() -> None:
 
 
 def test_text_before_between_and_after_calls() -> None:
-    told = chat(say("let me "), calls(tool(0, "call_a", "f", A)), say("and "), calls(tool(1, "call_b", "g", B)), say("."), delta("tool_calls"), DONE)
+    told = chat(
+        say("let me "),
+        calls(tool(0, "call_a", "f", A)),
+        say("and "),
+        calls(tool(1, "call_b", "g", B)),
+        say("."),
+        delta("tool_calls"),
+        DONE,
+    )
     assert [p.kind for p in told.message.parts] == ["text", "tool_call", "text", "tool_call", "text"]
     assert told.message.text == "let me and ."
     assert told.message.tool_calls == [ONE, TWO]
@@ -194,7 +239,10 @@ def test_calls_of_several_choices_are_kept_apart() -> None:
         *[chunk(choice({}, "tool_calls", index=n)) for n in range(2)],
         DONE,
     )
-    assert [c.tool_calls for c in told.message.choices] == [[ToolCall("call_0", "f", "0")], [ToolCall("call_1", "f", "1")]]
+    assert [c.tool_calls for c in told.message.choices] == [
+        [ToolCall("call_0", "f", "0")],
+        [ToolCall("call_1", "f", "1")],
+    ]
 
 
 def test_a_fragment_after_the_finish_begins_a_part_of_its_own() -> None:
@@ -203,8 +251,15 @@ def test_a_fragment_after_the_finish_begins_a_part_of_its_own() -> None:
 
 
 def test_a_call_in_the_first_chunk() -> None:
-    first = {"role": "assistant", "content": None, "tool_calls": [tool(0, "call_a", "f", "", type="function")], "refusal": None}
-    assert chat(chunk(choice(first)), calls(tool(0, arguments=A)), delta("tool_calls"), DONE).message.tool_calls == [ONE]
+    first = {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [tool(0, "call_a", "f", "", type="function")],
+        "refusal": None,
+    }
+    assert chat(chunk(choice(first)), calls(tool(0, arguments=A)), delta("tool_calls"), DONE).message.tool_calls == [
+        ONE
+    ]
 
 
 # -- endings
@@ -250,7 +305,12 @@ def test_the_legacy_function_call() -> None:
 
 
 def test_the_legacy_name_may_come_late() -> None:
-    told = chat(delta(function_call={"arguments": "{"}), delta(function_call={"name": "f", "arguments": "}"}), delta("function_call"), DONE)
+    told = chat(
+        delta(function_call={"arguments": "{"}),
+        delta(function_call={"name": "f", "arguments": "}"}),
+        delta("function_call"),
+        DONE,
+    )
     assert told.message.tool_calls == [ToolCall("0.0.0", "f", "{}")]
 
 
@@ -258,19 +318,16 @@ def test_the_legacy_name_may_come_late() -> None:
 
 
 def test_halves_of_a_pair_in_the_arguments() -> None:
-    pieces = [r'{\"a\":\"\ud83d', r"\ude00\"}", r"\ud800"]
-    frames = ['data: {"choices":[{"delta":{"tool_calls":[{"index":0,"id":"c\\ud800","function":{"name":"f\\udfff","arguments":"%s"}}]}}]}' % p for p in pieces]
-    told = chat(*frames, delta("tool_calls"), DONE)
+    pieces = ['{"a":"\ud83d', '\ude00"}', "\ud800"]
+    told = chat(*[calls(tool(0, "c\ud800", "f\udfff", p)) for p in pieces], delta("tool_calls"), DONE)
     assert told.message.tool_calls == [ToolCall("c�", "f�", '{"a":"\U0001f600"}�')]
 
 
 def test_halves_and_nan_in_arguments_that_are_parsed_already() -> None:
-    frame = 'data: {"choices":[{"delta":{"tool_calls":[{"id":"c","function":{"name":"f","arguments":{"a\\ud800":[NaN,"\\ude00"]}}}]}}]}'
-    told = chat(frame, delta("tool_calls"), DONE)
+    told = chat(calls(tool(0, "c", "f", {"a\ud800": [float("nan"), "\ude00"]}), finish="tool_calls"), DONE)
     assert told.message.tool_calls[0].parsed() == {"a�": [None, "�"]}
 
 
 def test_a_name_that_comes_late_is_repaired() -> None:
-    late = 'data: {"choices":[{"delta":{"tool_calls":[{"index":0,"id":"c\\ud800","function":{"name":"f\\ud800"}}]}}]}'
-    told = chat(calls(tool(0, arguments="{}")), late, delta("tool_calls"), DONE)
+    told = chat(calls(tool(0, arguments="{}")), calls(tool(0, "c\ud800", "f\ud800")), delta("tool_calls"), DONE)
     assert told.message.tool_calls == [ToolCall("c�", "f�", "{}")]

@@ -1,5 +1,6 @@
 """Parts: their ids, and text that is cut inside a character."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -9,6 +10,10 @@ from headrace.errors import WireError
 from headrace.events import Event, PartDelta, PartEnd, PartReplace, PartStart, PartUpdate, PartWhole
 from headrace.message import fold
 from headrace.wire.parts import Parts
+
+
+def new() -> tuple[Parts, list[Any]]:
+    return Parts(0, 0), []
 
 
 def test_ids_are_unique_within_the_run_and_say_their_attempt() -> None:
@@ -25,7 +30,7 @@ def test_ids_are_unique_within_the_run_and_say_their_attempt() -> None:
 
 
 def test_keys_are_the_decoders_own() -> None:
-    parts, out = Parts(0, 0), []
+    parts, out = new()
     opened = parts.start(out, ("call", 1), "tool_call")
     assert ("call", 1) in parts
     assert parts.get(("call", 1)) is opened
@@ -38,7 +43,7 @@ def test_keys_are_the_decoders_own() -> None:
 
 
 def test_the_end_of_one_choice_leaves_the_others_open() -> None:
-    parts, out = Parts(0, 0), []
+    parts, out = new()
     for index in range(2):
         parts.start(out, index, "text", index)
     parts.end_all(out, 0)
@@ -49,7 +54,7 @@ def test_the_end_of_one_choice_leaves_the_others_open() -> None:
 
 
 def grown(*pieces: str) -> list[Any]:
-    parts, out = Parts(0, 0), []
+    parts, out = new()
     part = parts.start(out, 0, "text")
     for piece in pieces:
         parts.delta(out, part, piece)
@@ -78,12 +83,12 @@ def test_halves_of_a_surrogate_pair(pieces: list[str], said: list[str]) -> None:
 def test_any_text_cut_between_its_utf_16_units_is_whole_again(text: str, places: list[int]) -> None:
     units = text.encode("utf-16-le")
     cuts = [0, *sorted({min(2 * p, len(units)) for p in places}), len(units)]
-    pieces = [units[a:b].decode("utf-16-le", "surrogatepass") for a, b in zip(cuts, cuts[1:], strict=False)]
+    pieces = [units[a:b].decode("utf-16-le", "surrogatepass") for a, b in pairwise(cuts)]
     assert fold(grown(*pieces)).text == text
 
 
 def test_a_half_is_dropped_by_a_replacement() -> None:
-    parts, out = Parts(0, 0), []
+    parts, out = new()
     part = parts.start(out, 0, "compaction")
     parts.delta(out, part, "a\ud83d")
     parts.replace(out, part, "b\ud83d")
@@ -92,14 +97,14 @@ def test_a_half_is_dropped_by_a_replacement() -> None:
 
 
 def test_log_probabilities_without_text_are_said() -> None:
-    parts, out = Parts(0, 0), []
+    parts, out = new()
     part = parts.start(out, 0, "text")
     parts.delta(out, part, "", [{"token": "\ud83d", "logprob": float("-inf")}])
     assert out[-1] == PartDelta("0.0.0", "", logprobs=[{"token": "�", "logprob": None}])
 
 
 def test_whatever_a_part_carries_is_repaired() -> None:
-    parts, out = Parts(0, 0), []
+    parts, out = new()
     half: dict[str, Any] = {"name": "n\ud800", "call_id": "\udfff", "data": {"k\ud800": ["\ud800", 1]}}
     whole: dict[str, Any] = {"name": "n�", "call_id": "�", "data": {"k�": ["�", 1]}}
     parts.start(out, 0, "tool_call", **half)

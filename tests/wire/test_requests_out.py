@@ -26,7 +26,10 @@ def claude(*prompt: Any, **fields: Any) -> dict[str, Any]:
     return body(make_request("m", *prompt, **fields), CLAUDE)
 
 
-OPENAI_TOOL = {"type": "function", "function": {"name": "f", "description": "d", "parameters": {"type": "object", "properties": {}}}}
+OPENAI_TOOL = {
+    "type": "function",
+    "function": {"name": "f", "description": "d", "parameters": {"type": "object", "properties": {}}},
+}
 ANTHROPIC_TOOL = {"name": "f", "description": "d", "input_schema": {"type": "object", "properties": {}}}
 
 # -- openai-chat
@@ -42,8 +45,10 @@ def test_the_least_request_to_openai() -> None:
 
 
 def test_a_full_request_to_openai() -> None:
-    fields = {"temperature": 0.0, "top_p": 0.5, "seed": 0, "n": 2, "tool_choice": "auto"}
-    sent = openai("hi", system="s", max_tokens=9, stop="END", tools=[OPENAI_TOOL], extra={"user": "u", "top_p": 1}, **fields)
+    fields: dict[str, Any] = {"temperature": 0.0, "top_p": 0.5, "seed": 0, "n": 2, "tool_choice": "auto"}
+    sent = openai(
+        "hi", system="s", max_tokens=9, stop="END", tools=[OPENAI_TOOL], extra={"user": "u", "top_p": 1}, **fields
+    )
     assert sent["messages"] == [{"role": "system", "content": "s"}, {"role": "user", "content": "hi"}]
     assert {k: sent[k] for k in fields if k != "top_p"} == {k: v for k, v in fields.items() if k != "top_p"}
     assert (sent["max_tokens"], sent["stop"], sent["tools"], sent["user"]) == (9, ["END"], [OPENAI_TOOL], "u")
@@ -58,8 +63,15 @@ def test_habits_of_a_provider_change_the_request() -> None:
 
 def test_conversations_pass_as_they_are() -> None:
     turns = [
-        {"role": "user", "content": [{"type": "text", "text": "see"}, {"type": "image_url", "image_url": {"url": "u"}}]},
-        {"role": "assistant", "content": None, "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]},
+        {
+            "role": "user",
+            "content": [{"type": "text", "text": "see"}, {"type": "image_url", "image_url": {"url": "u"}}],
+        },
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
+        },
         {"role": "tool", "tool_call_id": "c", "content": "4"},
         {"role": "assistant"},
     ]
@@ -69,7 +81,9 @@ def test_conversations_pass_as_they_are() -> None:
 def test_anthropics_tools_are_put_into_openais_words() -> None:
     assert openai("hi", tools=[ANTHROPIC_TOOL])["tools"] == [OPENAI_TOOL]
     bare = {"name": "f", "input_schema": {"type": "object"}}
-    assert openai("hi", tools=[bare])["tools"] == [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]
+    assert openai("hi", tools=[bare])["tools"] == [
+        {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+    ]
 
 
 @pytest.mark.parametrize("kind", ["image", "document", "tool_use", "tool_result", "thinking", "redacted_thinking"])
@@ -83,11 +97,26 @@ def test_anthropics_parts_are_refused_by_name(kind: str) -> None:
 
 
 def test_the_least_request_to_anthropic() -> None:
-    assert claude("hi") == {"model": "m", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 4096, "stream": True}
+    assert claude("hi") == {
+        "model": "m",
+        "messages": [{"role": "user", "content": "hi"}],
+        "max_tokens": 4096,
+        "stream": True,
+    }
 
 
 def test_a_full_request_to_anthropic() -> None:
-    sent = claude("hi", system="s", max_tokens=9, temperature=0.0, top_p=0.5, stop=["END"], n=1, tools=[ANTHROPIC_TOOL], extra={"top_k": 3})
+    sent = claude(
+        "hi",
+        system="s",
+        max_tokens=9,
+        temperature=0.0,
+        top_p=0.5,
+        stop=["END"],
+        n=1,
+        tools=[ANTHROPIC_TOOL],
+        extra={"top_k": 3},
+    )
     assert (sent["system"], sent["max_tokens"], sent["temperature"], sent["top_p"]) == ("s", 9, 0.0, 0.5)
     assert (sent["stop_sequences"], sent["tools"], sent["top_k"]) == (["END"], [ANTHROPIC_TOOL], 3)
     assert "n" not in sent
@@ -127,7 +156,9 @@ def test_openais_parts_are_refused_by_name(kind: str) -> None:
 
 
 def test_anthropics_own_parts_pass() -> None:
-    turns = [{"role": "user", "content": [{"type": "image", "source": {}}, {"type": "tool_result", "tool_use_id": "t"}]}]
+    turns = [
+        {"role": "user", "content": [{"type": "image", "source": {}}, {"type": "tool_result", "tool_use_id": "t"}]}
+    ]
     assert claude(turns)["messages"] == turns
 
 
@@ -162,7 +193,9 @@ def test_calls_and_their_results_are_put_into_anthropics_words() -> None:
     ]
 
 
-@pytest.mark.parametrize("arguments", ["{", "[]", "5", '{"a": "cut', '{"a":' * 100_000, "\ud800", 5], ids=lambda a: repr(a)[:9])
+@pytest.mark.parametrize(
+    "arguments", ["{", "[]", "5", '{"a": "cut', '{"a":' * 100_000, "\ud800", 5], ids=lambda a: repr(a)[:9]
+)
 def test_arguments_that_are_no_object_are_a_usage_error(arguments: Any) -> None:
     with pytest.raises(UsageError, match=r"messages\[1\]: the arguments of a tool call are no JSON object"):
         claude(["hi", {"role": "assistant", "content": "", "tool_calls": [call(arguments)]}])
@@ -198,7 +231,9 @@ def test_tool_choices_are_put_into_anthropics_words(choice: Any, sent: dict[str,
 
 
 def test_the_request_to_openai() -> None:
-    request = encode_http(make_request("m", "hi"), PROVIDERS["openai"], key="sk-1", base_url="https://api.openai.com/v1/")
+    request = encode_http(
+        make_request("m", "hi"), PROVIDERS["openai"], key="sk-1", base_url="https://api.openai.com/v1/"
+    )
     assert (request.method, request.url) == ("POST", "https://api.openai.com/v1/chat/completions")
     assert request.headers == {
         "content-type": "application/json",
@@ -208,7 +243,15 @@ def test_the_request_to_openai() -> None:
     }
 
 
-@pytest.mark.parametrize("base", ["https://api.anthropic.com", "https://api.anthropic.com/", "https://api.anthropic.com/v1", "https://api.anthropic.com/v1/"])
+@pytest.mark.parametrize(
+    "base",
+    [
+        "https://api.anthropic.com",
+        "https://api.anthropic.com/",
+        "https://api.anthropic.com/v1",
+        "https://api.anthropic.com/v1/",
+    ],
+)
 def test_the_request_to_anthropic(base: str) -> None:
     request = encode_http(make_request("m", "hi"), CLAUDE, key="sk-1", base_url=base)
     assert request.url == "https://api.anthropic.com/v1/messages"
@@ -218,7 +261,9 @@ def test_the_request_to_anthropic(base: str) -> None:
 
 @pytest.mark.parametrize("provider", [ACME, CLAUDE], ids=lambda p: p.name)
 def test_without_a_key_none_is_shown_and_the_users_headers_win(provider: Provider) -> None:
-    request = encode_http(make_request("m", "hi"), provider, key=None, base_url="http://x", headers={"Accept": "a", "X-Mine": "b"})
+    request = encode_http(
+        make_request("m", "hi"), provider, key=None, base_url="http://x", headers={"Accept": "a", "X-Mine": "b"}
+    )
     assert not {"authorization", "x-api-key"} & set(request.headers)
     assert (request.headers["accept"], request.headers["x-mine"]) == ("a", "b")
     assert "x-mine" not in provider.headers

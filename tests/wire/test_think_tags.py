@@ -1,5 +1,7 @@
 """Thinking in tags inside the text, however the text is cut into deltas."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given, strategies as st
 
@@ -44,7 +46,12 @@ def test_tags(text: str, thinking: str, rest: str) -> None:
         assert split([text[:place], text[place:]]) == (thinking, rest)
 
 
-@given(st.lists(st.sampled_from(["<think>", "</think>", "<", "</", "think>", "a", "\n", " ", "</thi", "nk>"]), max_size=12), st.data())
+@given(
+    st.lists(
+        st.sampled_from(["<think>", "</think>", "<", "</", "think>", "a", "\n", " ", "</thi", "nk>"]), max_size=12
+    ),
+    st.data(),
+)
 def test_any_seam_gives_the_same(words: list[str], data: st.DataObject) -> None:
     text = "".join(words)
     places = data.draw(st.lists(st.integers(0, len(text)), max_size=8))
@@ -57,7 +64,7 @@ def test_text_without_tags_is_left_alone(text: str) -> None:
     assert split([text.replace("<", "(")]) == ("", text.replace("<", "("))
 
 
-def thought(*contents: str, **habits: object) -> Decoded:
+def thought(*contents: str, **habits: Any) -> Decoded:
     return decode("openai-chat", sse(*[say(c) for c in contents], say("", "stop"), DONE), **habits)
 
 
@@ -82,6 +89,8 @@ def test_a_beginning_that_was_held_back_is_said_at_the_end() -> None:
 
 def test_log_probabilities_stay_with_the_first_piece() -> None:
     probs = {"content": [{"token": "x", "logprob": -1}]}
-    stream = sse(say("<think>"), {"model": "m", "choices": [{"index": 0, "delta": {"content": "a</think>b"}, "logprobs": probs}]})
+    stream = sse(
+        say("<think>"), {"model": "m", "choices": [{"index": 0, "delta": {"content": "a</think>b"}, "logprobs": probs}]}
+    )
     told = decode("openai-chat", stream, think_tags=True)
     assert [(p.text, p.logprobs) for p in told.message.parts] == [("a", probs["content"]), ("b", None)]

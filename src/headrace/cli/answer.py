@@ -84,7 +84,9 @@ def show(stream: Stream, label: str, screen: Screen, interrupts: Interrupts, *, 
             code, error = (READER_GONE, error) if isinstance(problem, ReaderGone) else (1, problem)
     if code != READER_GONE:  # whoever closed the pipe has what they wanted: other tools are silent, too
         shown.close(message, error)
-        if screen.is_terminal:
+        if screen.is_terminal and (error is None or message.parts):
+            if screen.out.is_terminal and message.text:
+                screen.line("")
             style = DIM if message.outcome in _GOOD else BAD if error else WARN
             screen.line(summary(label, message, stream.timing), style)
     return Answer(message, code)
@@ -105,13 +107,10 @@ def summary(label: str, message: Message, timing: Timing) -> str:
     if first is not None and last is not None and last > first and usage.output_tokens:
         rate = usage.output_tokens / (last - first)
         said.append(f"{about}{rate:,.0f} tokens/s" if rate >= 10 else f"{about}{rate:.1f} tokens/s")
-    counts = [
-        f"{about}{count:,} {where}"
-        for count, where in ((usage.input_tokens, "in"), (usage.output_tokens, "out"))
-        if count is not None
-    ]
-    if counts:
-        said.append(", ".join(counts) + " tokens")
+    if usage.input_tokens is not None:
+        said.append(f"{about}{usage.input_tokens:,} tokens in")
+    if usage.output_tokens is not None:
+        said.append(f"{about}{usage.output_tokens:,} {'' if usage.input_tokens is not None else 'tokens '}out")
     return " · ".join(said)
 
 

@@ -52,7 +52,7 @@ class Output:
 
     Attributes:
         is_terminal: whether a person reads it.
-        busy: whether a write is under way, which may wait for a slow reader.
+        busy: whether a write is under way, which may wait for a slow reader, or was broken off.
         in_line: whether the last line that was written has not ended.
     """
 
@@ -63,6 +63,7 @@ class Output:
         self.is_terminal: bool = stream is not None and stream.isatty()
         self.busy = False
         self.in_line = False
+        self._failed = False
         self._encoding: str = getattr(stream, "encoding", None) or "utf-8"
 
     def text(self, text: str) -> None:
@@ -74,12 +75,13 @@ class Output:
         """
         if not text:
             return
+        self.in_line = True
         self.data((visible(text) if self.is_terminal else text).encode(self._encoding, "replace"))
         self.in_line = not text.endswith("\n")
 
     def end_line(self) -> None:
-        """End the last line, if it has not ended; not after a write that failed or was broken off."""
-        if self.in_line and not self.busy:
+        """End the last line, if it has not ended and can be ended without waiting for a reader that made us wait."""
+        if self.in_line and not self._failed and (not self.busy or select.select([], [self.fd], [], 0)[1]):
             self.text("\n")
 
     def data(self, data: bytes) -> None:
@@ -97,6 +99,7 @@ class Output:
             except BlockingIOError:  # another program that shares it has made it non-blocking
                 select.select([], [self.fd], [])
             except OSError as error:
+                self._failed = True
                 if error.errno == errno.EPIPE:
                     raise ReaderGone from None
                 raise OutputError(f"cannot write to stdout: {error.strerror}") from None
@@ -139,6 +142,8 @@ class Screen:
         """
         if text:
             self.stop_waiting()
+            if self._in_line and self.out.is_terminal:
+                self._err("\n", "")  # an empty line between the two, on the screen that they share
             self.end_aside()
             self.out.text(text)
 

@@ -106,6 +106,7 @@ def _table(rows: list[dict[str, Any]]) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for title in ("provider", "default model", "key", "wire", "base URL"):
         table.add_column(title, overflow="fold")
+    unknown = Text("give --base-url", style="dim")
     for row in rows:
         has = row["key_set"]
         mark, style = ("✓", "green") if has else ("·", "dim")
@@ -113,5 +114,5 @@ def _table(rows: list[dict[str, Any]]) -> None:
         name = Text(row["provider"], style="bold" if has else "")
         if row["configured"]:
             name.append(" (file)", style="cyan")
-        table.add_row(name, row["default_model"] or "", key, row["wire"], row["base_url"] or "")
+        table.add_row(name, row["default_model"] or "", key, row["wire"], row["base_url"] or unknown)
     Console(file=sys.stdout).print(table)

@@ -70,26 +70,27 @@ def run_server(
         except OSError as error:
             why = error.strerror or str(error)
             return _fail(f"cannot listen on {address} port {port}: {why}; give another one with --port (0: any)", 1)
-        _say(f"Headrace is at {_url(sock)} (Ctrl-C stops it)")
-        _say(_whom(target))
         logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
         logging.getLogger("headrace.gateway").setLevel(logging.INFO)
-        _Server(app, grace_s).run(sockets=[sock])
+        _Server(app, grace_s, f"Headrace is at {_url(sock)} (Ctrl-C stops it)", _whom(target)).run(sockets=[sock])
     return 0
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, app: FastAPI, grace_s: float) -> None:
+    def __init__(self, app: FastAPI, grace_s: float, *greeting: str) -> None:
         super().__init__(
             uvicorn.Config(app, ws="none", lifespan="on", log_config=None, access_log=False, proxy_headers=False)
         )
         self._streams: OpenStreams = app.state.chat.streams
         self._grace_s = grace_s
+        self._greeting = greeting
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
+        for line in self._greeting:  # not before: now signals are heard, too
+            _say(line)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         loop = asyncio.get_running_loop()

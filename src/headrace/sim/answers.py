@@ -32,10 +32,13 @@ _CODE = re.compile(
 _TABLE = re.compile(r"\b(tables?|tabular|compar\w+|versus|vs\.?)(?=\W|$)", re.IGNORECASE)
 _LIST = re.compile(r"\b(lists?|bullets?|bullet points?|ideas|tips|reasons|examples|steps|top \w+)\b", re.IGNORECASE)
 _ORDERED = re.compile(r"\b(steps|top|rank\w*|first|order\w*|numbered)\b", re.IGNORECASE)
-_SHORT = re.compile(r"\b((one|single) (word|sentence|line)|briefly|yes or no|tl;?dr|in short)\b", re.IGNORECASE)
+_SHORT = re.compile(
+    r"\b((?:one|a single) (?:word|line)|briefly|yes or no|tl;?dr|in short)\b|\b(one|two|three|[1-3]) sentences?\b",
+    re.IGNORECASE,
+)
 _AGAINST = re.compile(r"([^\W_]+)\W+(?:vs\.?|versus|and|with|to|or)\W+([^\W_]+)", re.IGNORECASE)
 
-_NUMBERS = {w: i for i, w in enumerate("two three four five six seven eight nine ten eleven twelve".split(), 2)}
+_NUMBERS = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 _COUNT = re.compile(rf"\b(\d{{1,2}}|{'|'.join(_NUMBERS)})\b", re.IGNORECASE)
 
 
@@ -59,8 +62,8 @@ def answer_text(asked: Asked, dice: Dice) -> str:
         writer.comparison(prompt)
     elif _LIST.search(prompt):
         writer.listing(prompt)
-    elif _SHORT.search(prompt):
-        writer.add(writer.sentence(phrases.OPENINGS))
+    elif short := _SHORT.search(prompt):
+        writer.short({"two": 2, "2": 2, "three": 3, "3": 3}.get((short[2] or "").lower(), 1))
     else:
         writer.prose()
     return writer.text()
@@ -82,6 +85,8 @@ class _Writer:
         self.add(f"> {NOTICE}")
         if asked.system:
             self.add(f"*(The system prompt says “{quoted(asked.system)}”; a simulation can only quote it.)*")
+        if asked.before:
+            self.add(f"*(Before that you said “{quoted(asked.before)}”; a simulation remembers nothing of it.)*")
 
     def add(self, block: str) -> None:
         self._blocks.append(block)
@@ -94,18 +99,17 @@ class _Writer:
 
     def _fill(self, template: str) -> str:
         word = self._words.deal()
-        other = next((w for w in self._topic.words if w != word), word)
+        other = self._dice.pick([w for w in self._topic.words if w != word])
         return template.format(
             topic=self._topic.name,
-            Topic=self._topic.title,
             word=word,
             other=other,
             snake=self._topic.snake,
             n=self._dice.between(3, 42),
         )
 
-    def sentence(self, among: tuple[str, ...]) -> str:
-        return self._fill(self._dice.pick(among))
+    def _opening(self) -> str:
+        return self._fill(self._dice.pick(phrases.OPENINGS))
 
     def _paragraph(self, sentences: int, *, most_words: int | None = None) -> str:
         said: list[str] = []
@@ -118,19 +122,17 @@ class _Writer:
         return " ".join(said)
 
     def _point(self) -> str:
-        word = self._words.deal()
-        return f"**{word[:1].upper() + word[1:]}**: {self._fill(self._points.deal())}"
+        return f"**{_capital(self._words.deal())}**: {self._fill(self._points.deal())}"
 
     def _list(self, count: int, *, ordered: bool) -> str:
         return "\n".join([f"{i}. {self._point()}" if ordered else f"- {self._point()}" for i in range(1, count + 1)])
 
     def _table(self, columns: list[str]) -> str:
         dice = self._dice
-        rows = dice.shuffled(phrases.COLUMNS)[: dice.between(3, 5)]
-        lines = ["| |" + "".join(f" {c} |" for c in columns), "|:--|" + "--:|" * (len(columns) - 1) + ":-:|"]
-        for row in rows:
-            cells = [f"{dice.uniform(0, 100):.1f}" for _ in columns[1:]] + [dice.pick(phrases.VERDICTS)]
-            lines.append(f"| **{row}** |" + "".join(f" {cell} |" for cell in cells))
+        lines = [f"| | {_capital(columns[0])} | {_capital(columns[1])} | Verdict |", "|:--|--:|--:|:-:|"]
+        for row in dice.shuffled(phrases.ROWS)[: dice.between(3, 5)]:
+            one, two = dice.uniform(0, 100), dice.uniform(0, 100)
+            lines.append(f"| **{row}** | {one:.1f} | {two:.1f} | {dice.pick(phrases.VERDICTS)} |")
         return "\n".join(lines)
 
     def _more(self, usual: int) -> None:
@@ -156,9 +158,13 @@ class _Writer:
         for _ in range(stanzas):
             self.add(f"{fives.deal()},  \n{sevens.deal()} –  \n{ends.deal()}. 🍂")  # two spaces: the line ends
 
+    def short(self, sentences: int) -> None:
+        self.add(" ".join([self._opening(), *[self._fill(self._sentences.deal()) for _ in range(sentences - 1)]]))
+
     def listing(self, prompt: str) -> None:
         found = _COUNT.search(prompt)
-        count = _NUMBERS.get(found[1].lower()) or int(found[1]) if found else 0
+        said = found[1].lower() if found else "0"
+        count = int(said) if said.isdigit() else 2 + _NUMBERS.index(said)
         self.add(f"On **{self._topic.name}**:")
         self.add(self._list(count or self._dice.between(4, 6), ordered=bool(_ORDERED.search(prompt))))
         self._more(0)
@@ -166,8 +172,8 @@ class _Writer:
     def comparison(self, prompt: str) -> None:
         pair = _AGAINST.search(prompt)
         words = [pair[1], pair[2]] if pair else [self._words.deal(), self._words.deal()]
-        self.add(self.sentence(phrases.OPENINGS))
-        self.add(self._table([*[w[:1].upper() + w[1:] for w in words], "Verdict"]))
+        self.add(self._opening())
+        self.add(self._table(words))
         self._more(self._count + 25)
 
     def programs(self, languages: list[str], *, table: bool) -> None:
@@ -176,7 +182,7 @@ class _Writer:
             self.add(f"A sketch for **{self._topic.name}**, in {language}:")
             self.add(code_block(language, self._topic, dice))
         if table:
-            self.add(self._table([self._words.deal(), self._words.deal(), "Verdict"]))
+            self.add(self._table([self._words.deal(), self._words.deal()]))
         self.add(f"What to change first:\n\n{self._list(3, ordered=True)}")
         self._more(self._count + 30)
 
@@ -184,14 +190,14 @@ class _Writer:
         dice, wanted = self._dice, self._asked.words
         wanted = dice.between(130, 210) if wanted is None else wanted
         if wanted < 60:
-            self.add(self.sentence(phrases.OPENINGS))
+            self.add(self._opening())
             self._more(wanted)
             return
         self.add(f"## {self._topic.title}")
-        self.add(self.sentence(phrases.OPENINGS) + " " + self._paragraph(dice.between(1, 2)))
+        self.add(self._opening() + " " + self._paragraph(dice.between(1, 2)))
         extras = dice.shuffled(["list", "list", "table", "quote", "code", "steps"])
         while self._count < wanted:
-            self.add(f"### {self._fill(self._headings.deal())}")
+            self.add(f"### {_capital(self._fill(self._headings.deal()))}")
             self.add(self._paragraph(dice.between(2, 4), most_words=wanted - self._count))
             if self._count < wanted - 20:
                 self._extra(extras.pop() if extras else "list")
@@ -200,7 +206,7 @@ class _Writer:
     def _extra(self, kind: str) -> None:
         match kind:
             case "table":
-                self.add(self._table([self._words.deal(), self._words.deal(), "Verdict"]))
+                self.add(self._table([self._words.deal(), self._words.deal()]))
             case "quote":
                 self.add("> " + self._fill(self._sentences.deal()))
             case "code":
@@ -229,3 +235,7 @@ class _Writer:
             "source": None,
         }
         return json.dumps(value, ensure_ascii=False, indent=2)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

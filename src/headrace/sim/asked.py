@@ -122,7 +122,7 @@ def read(data: bytes) -> Asked:
     """
     try:
         body = _body.decode(data)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         place = _PLACE.search(str(error))
         raise Refused(f"the request's body is not understood: {error}", place and place[1]) from None
     if not body.stream:
@@ -181,7 +181,7 @@ _OPTIONS: dict[str, tuple[Callable[[str], Any], str]] = {
     "rate": (lambda text: _number(text, 0.01, 1e6), "tokens a second, from 0.01 to 1000000"),
     "seed": (int, "a whole number"),
     "speed": (_speed, "a factor from 0.001 to 1000000, or max"),
-    "words": (lambda text: _whole(text, 1, 100_000), "a whole number from 1 to 100000"),
+    "words": (lambda text: _whole(text, 1, 20_000), "a whole number from 1 to 20000"),
 }
 
 

@@ -65,9 +65,13 @@ class Deck:
         self._dice = dice
         self._cards = cards
         self._left: list[str] = []
+        self._last = ""
 
     def deal(self) -> str:
         """Give the next one."""
         if not self._left:
             self._left = self._dice.shuffled(self._cards)
-        return self._left.pop()
+            if self._left[-1] == self._last:  # not twice in a row
+                self._left.insert(0, self._left.pop())
+        self._last = self._left.pop()
+        return self._last

@@ -1,6 +1,6 @@
 """The sentences that prose is dealt from.
 
-``{topic}`` and ``{Topic}`` stand for the prompt's topic, ``{word}`` and ``{other}`` for single words of it, ``{n}`` for
+``{topic}`` stands for the prompt's topic, ``{word}`` and ``{other}`` for single words of it, ``{n}`` for
 a number, ``{snake}`` for an identifier.  They stand where neither case nor number matters.
 """
 
@@ -87,5 +87,5 @@ LAST_FIVES = (
     "and the page is full",
 )
 
-COLUMNS = ("Cost", "Speed", "Risk", "Care", "Noise", "Use")
+ROWS = ("Cost", "Speed", "Risk", "Care", "Noise", "Use")
 VERDICTS = ("✅ yes", "❌ no", "➖ so-so", "⭐ the best", "❓ unclear")

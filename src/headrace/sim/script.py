@@ -6,7 +6,7 @@ made.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -97,51 +97,54 @@ def _pieces(asked: Asked, pace: Pace) -> Iterator[tuple[float, bytes]]:
 
 
 class _Answer:
-    """One of the answers: its pieces, and why it ends."""
+    """One of the answers, while it is written."""
 
     def __init__(self, asked: Asked, index: int) -> None:
         self.index = index
-        self.part = f"0.0.{index}"
-        self.left: list[str]
-        self.start: PartStart
-        self.reason: StopReason = "complete"
+        self.tokens = 0
+        self._most = asked.max_tokens
         dice = Dice(asked.seed, f"answer {index}")
+        part = f"0.0.{index}"
         if asked.functions:
             function = dice.pick(asked.functions)
+            call_id = f"call_sim_{Dice(asked.mark, f'call {index}').between(0, 2**48 - 1):012x}"
+            self.start = PartStart(part, "tool_call", index, function["name"], call_id)
             text = arguments_for(function, asked.prompt, dice)
-            call_id = f"call_sim_{Dice(asked.mark, f'call {index}').between(0, 2**48):012x}"
-            self.kind = "tool_call"
-            self.start = PartStart(self.part, "tool_call", index, function["name"], call_id)
-            self.reason = "tool_calls"
+            self.reason: StopReason = "tool_calls"
         else:
+            self.start = PartStart(part, "text", index)
             text = answer_text(asked, dice)
-            ends = [at for stop in asked.stop if (at := text.find(stop)) >= 0]
-            text = text[: min(ends, default=None)]
-            self.start = PartStart(self.part, "text", index)
-        pieces = cut(text)
-        self.left = pieces[: asked.max_tokens]
-        if len(self.left) < len(pieces):
+            text = text[: min([at for stop in asked.stop if (at := text.find(stop)) >= 0], default=None)]
+            self.reason = "complete"
+        self._left = cut(text)
+
+    def token(self) -> PartDelta | None:
+        """Give the next token; None: there are no more, or there must be none."""
+        text = next(self._left, None)
+        if text is None:
+            return None
+        if self.tokens == self._most:
             self.reason = "length"
-        self.left.reverse()
-        self.tokens = len(self.left)
+            return None
+        self.tokens += 1
+        return PartDelta(self.start.part, text, self.start.kind, self.index)
 
 
 def _events(asked: Asked) -> Iterator[tuple[list[Event], bool]]:
     """Give the events of the run, a token at a time, and whether they bring one."""
     answers = [_Answer(asked, index) for index in range(asked.n)]
+    yield [StepStart(v=VERSION, model=asked.model, id=f"chatcmpl-sim-{asked.mark:016x}")], False
+    yield [answer.start for answer in answers], False
     turns = Dice(asked.seed, "turns")
-    first: list[Event] = [StepStart(v=VERSION, model=asked.model, id=f"chatcmpl-sim-{asked.mark:016x}")]
-    yield [*first, *[answer.start for answer in answers]], False
-    going = [*answers]
+    going = list(answers)
     while going:
         answer = turns.pick(going)
-        events: list[Event] = []
-        if answer.left:
-            events.append(PartDelta(answer.part, answer.left.pop(), answer.start.kind, answer.index))
-            yield events, True
-            continue
-        going.remove(answer)
-        yield [PartEnd(answer.part), ChoiceFinish(answer.index, answer.reason)], False
+        token = answer.token()
+        if token is not None:
+            yield [token], True
+        else:
+            going.remove(answer)
+            yield [PartEnd(answer.start.part), ChoiceFinish(answer.index, answer.reason)], False
     written = sum(answer.tokens for answer in answers)
     usage = Usage(
         input_tokens=asked.prompt_tokens,
@@ -150,5 +153,4 @@ def _events(asked: Asked) -> Iterator[tuple[list[Event], bool]]:
         reasoning_tokens=0,
         total_tokens=asked.prompt_tokens + written,
     )
-    outcome: Any = answers[0].reason
-    yield [UsageUpdate(usage), End(outcome=outcome)], False
+    yield [UsageUpdate(usage), End(outcome=answers[0].reason)], False

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _PIECE = re.compile(
     r" ?[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff]{1,2}"  # Chinese, Japanese, Korean
@@ -12,9 +16,9 @@ _PIECE = re.compile(
 )
 
 
-def cut(text: str) -> list[str]:
+def cut(text: str) -> Iterator[str]:
     """Cut a text into pieces; together they are the text."""
-    return _PIECE.findall(text)
+    return (match[0] for match in _PIECE.finditer(text))
 
 
 def count(text: str) -> int:

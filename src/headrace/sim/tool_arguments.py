@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 from headrace.sim.topic import Topic
@@ -56,9 +57,9 @@ class _Instance:
                 low = max(0, as_count(schema.get("minItems")) or 1)
                 return [self.of(items, depth + 1) for _ in range(min(low, 20))]
             case "integer":
-                return int(self._number(schema, 1))
+                return self._integer(schema)
             case "number":
-                return round(self._number(schema, 0), 2)
+                return self._number(schema)
             case "boolean":
                 return self._dice.chance(0.5)
             case "null":
@@ -81,16 +82,23 @@ class _Instance:
                 made[name] = self.of(as_dict(part) or {}, depth + 1)
         return made
 
-    def _number(self, schema: dict[str, Any], step: int) -> float:
-        low, high = (
-            _bound(schema, "minimum", "exclusiveMinimum", step),
-            _bound(schema, "maximum", "exclusiveMaximum", -step),
-        )
-        if low is None:
-            low = 1 if high is None else min(1, high)
-        if high is None:
-            high = max(low, 100)
-        return self._dice.between(int(low), int(high)) if step else self._dice.uniform(low, high)
+    def _integer(self, schema: dict[str, Any]) -> int:
+        least, above = _figure(schema, "minimum"), _figure(schema, "exclusiveMinimum")
+        most, below = _figure(schema, "maximum"), _figure(schema, "exclusiveMaximum")
+        lows = [math.ceil(least)] if least is not None else []
+        lows += [math.floor(above) + 1] if above is not None else []
+        highs = [math.floor(most)] if most is not None else []
+        highs += [math.ceil(below) - 1] if below is not None else []
+        low = max(lows, default=min([1, *highs]))
+        return self._dice.between(low, max(low, min(highs, default=low + 99)))
+
+    def _number(self, schema: dict[str, Any]) -> float:
+        lows = [v for key in ("minimum", "exclusiveMinimum") if (v := _figure(schema, key)) is not None]
+        highs = [v for key in ("maximum", "exclusiveMaximum") if (v := _figure(schema, key)) is not None]
+        low = max(lows, default=min([0.0, *[v - 1 for v in highs]]))
+        high = min(highs, default=low + 100)
+        share = self._dice.between(1, 9) / 10  # well inside: the bounds may be excluded
+        return low + (high - low) * share
 
     def _text(self, schema: dict[str, Any]) -> str:
         text = _FORMATS.get(as_text(schema.get("format"))) or self._topic.name
@@ -98,9 +106,6 @@ class _Instance:
         return text.ljust(min(low, 1000), ".")[:high]
 
 
-def _bound(schema: dict[str, Any], within: str, beside: str, step: int) -> float | None:
-    for key, move in ((within, 0), (beside, step)):
-        value = schema.get(key)
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return value + move
-    return None
+def _figure(schema: dict[str, Any], key: str) -> float | None:
+    value = schema.get(key)
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None

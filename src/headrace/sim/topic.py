@@ -14,23 +14,29 @@ _LONGEST = 24  # characters of a word
 _MOST_WORDS = 5  # of a topic
 _READ = 20_000  # characters of a prompt
 
-_SMALL = frozenset(
-    """a about above after again all also am an and any are as at be because been before being below between both but
-    by can could did do does doing down during each few for from further had has have having he her here hers him his
-    how i i'd i'm i've if in into is it it's its itself just let let's me more most my myself no nor not now of off on
-    once only or other our ours out over own same she should so some such than that the their theirs them then there
-    these they this those through to too under until up us very was we were what what's when where which while who whom
-    why will with would you your yours""".split()
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_SMALL = _words(
+    """a about above after again all also am an and any are as at be because been before being below between both but by
+    can could did do does doing down during each few for from further had has have having he her here hers him his how i
+    i'd i'm i've if in into is it it's its itself just let let's me more most my myself no nor not now of off on once
+    only or other our ours out over own same she should so some such than that the their theirs them then there these
+    they this those through to too under until up us very was we were what what's when where which while who whom why
+    will with would you your yours"""
 )
-_ASKING = frozenset(
-    """answer answers array asap bash bullet bullets brief briefly bulleted code compare create csv describe detail
-    detailed discuss draft essay example examples explain format function generate give go golang haiku haikus help
-    hello hey hi implement implementation javascript json kindly line lines list lists make markdown need output outline
-    paragraph paragraphs please poem poems points produce program prompt prose provide python question respond return
-    rust script sentence sentences short show simple sketch snippet some sql steps story suggest summarise summarize
-    table tables tell text thank thanks think three tips top translate two typescript valid versus vs want word words
-    write yes""".split()
+_ASKING = _words(
+    """answer answers array asap bash brief briefly bullet bulleted bullets code compare create csv describe detail
+    detailed discuss draft essay example examples explain format function generate give go golang haiku haikus hello
+    help hey hi implement implementation javascript json kindly list lists make markdown need outline output please poem
+    poems points produce program prompt prose provide python question respond return rust script short show simple
+    sketch snippet sql steps story suggest summarise summarize table tables tell text thank thanks think tips top
+    translate typescript valid versus vs want write yes"""
 )
+_NUMBERS = _words("one two three four five six seven eight nine ten eleven twelve single")
+_MEASURES = _words("character characters line lines paragraph paragraphs sentence sentences word words")
 
 _DEFAULT_WORDS = ("streams", "tokens", "patience", "water")
 
@@ -39,21 +45,25 @@ class Topic:
     """The words of a prompt that it is about.
 
     Attributes:
-        name: a few words in a row, as the prompt has them.
+        name: a few words in a row, as the prompt has them; more than three in quotation marks.
         title: the same, to begin a line with.
         words: single words, at least four.
     """
 
     def __init__(self, prompt: str) -> None:
         found = [match[0][:_LONGEST] for match in _WORD.finditer(prompt[:_READ])]
-        small = [word.casefold() in _SMALL or word.isdigit() for word in found]
-        asking = [word.casefold() in _ASKING for word in found]
+        low = [word.casefold() for word in found]
+        number = [word.isdigit() or word in _NUMBERS for word in low]
+        small = [word in _SMALL or number[i] for i, word in enumerate(low)]
+        # "300 words", but not "counting words"
+        asking = [word in _ASKING or (word in _MEASURES and i > 0 and number[i - 1]) for i, word in enumerate(low)]
         places = [i for i in range(len(found)) if not (small[i] or asking[i])]
         places = places or [i for i in range(len(found)) if not small[i]]
         own = list(dict.fromkeys(_lowered(found[i], i) for i in places))
-        self.name = " ".join(_phrase(found, places)) or "nothing in particular"
-        self.title = self.name[:1].upper() + self.name[1:]
-        self.words = own[:12] if len(own) >= 4 else [*own, *_DEFAULT_WORDS]
+        phrase = " ".join(_phrase(found, places)) or "nothing in particular"
+        self.name = f"“{phrase}”" if phrase.count(" ") > 2 else phrase
+        self.title = phrase[:1].upper() + phrase[1:]
+        self.words = [*own[:12], *_DEFAULT_WORDS[len(own) :]]
 
     @property
     def snake(self) -> str:

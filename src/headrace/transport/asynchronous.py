@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 
 from headrace.errors import BrokenStreamError, ConnectError, TLSError, UsageError
-from headrace.transport.base import SETTLE_S, Head, WaitExpired, check_url, default_ssl_context, proxy_for
+from headrace.transport.base import SETTLE_S, Head, WaitExpired, check_url, default_ssl_context, proxy_for, why_not
 
 if TYPE_CHECKING:
     from headrace.wire.registry import HTTPRequest
@@ -256,10 +256,10 @@ def _error(error: BaseException) -> Exception:
         return TLSError(f"no TLS connection: {text}")
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return ConnectError("no connection within the connect timeout")
-    if isinstance(
-        error, aiohttp.ClientConnectorError | aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError
-    ):
-        return ConnectError(f"no connection: {text}")
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return ConnectError(why_not(error.host, error.port, error.os_error))
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return ConnectError(f"no connection through the proxy: HTTP {error.status} {error.message}".rstrip())
     if isinstance(error, aiohttp.ClientResponseError):
         text = f"the answer is not HTTP: {error.message.splitlines()[0]}"
     elif isinstance(error, aiohttp.ClientPayloadError):

@@ -22,7 +22,7 @@ import urllib3.exceptions
 from urllib3.util import parse_url
 
 from headrace.errors import BrokenStreamError, ConnectError, TLSError, UsageError
-from headrace.transport.base import SETTLE_S, Head, WaitExpired, check_url, default_ssl_context, proxy_for
+from headrace.transport.base import SETTLE_S, Head, WaitExpired, check_url, default_ssl_context, proxy_for, why_not
 
 if TYPE_CHECKING:
     from headrace.wire.registry import HTTPRequest
@@ -334,8 +334,12 @@ def _error(error: BaseException, around: BaseException | None = None) -> Excepti
         return WaitExpired()
     if any(isinstance(e, ssl.SSLError | urllib3.exceptions.SSLError) for e in seen):
         return TLSError(f"no TLS connection: {text}")
-    if any(isinstance(e, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ProxyError) for e in seen):
-        return ConnectError(f"no connection: {text}")
+    last = seen[-1]
+    for e in seen:
+        if isinstance(e, urllib3.exceptions.NewConnectionError) and isinstance(last, OSError):
+            return ConnectError(why_not(e.conn.host, e.conn.port, last))
+    if any(isinstance(e, urllib3.exceptions.ProxyError) for e in seen):
+        return ConnectError(f"no connection through the proxy: {text}")
     if any(isinstance(e, http.client.IncompleteRead | urllib3.exceptions.InvalidChunkLength) for e in seen):
         text = "the server closed it in the middle of the body"
     elif any(isinstance(e, http.client.RemoteDisconnected) for e in seen):

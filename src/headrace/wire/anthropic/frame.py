@@ -102,7 +102,7 @@ def read_usage(raw: dict[str, Any]) -> Usage:
         cache_write_tokens=as_count(raw.get("cache_creation_input_tokens")),
         reasoning_tokens=as_count(details.get("thinking_tokens")),
         input_includes_cached=False,
-        raw={k: repaired_deep(v) for k, v in raw.items() if v is not None},
+        raw=repaired_deep({k: v for k, v in raw.items() if v is not None}),
     )
 
 

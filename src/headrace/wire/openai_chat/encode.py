@@ -6,18 +6,19 @@ end that is a success gives ``[DONE]``; an event costs what it brings.
 Decoding the frames gives the events again, but for what this wire has no words for:
 
 - Parts of text, thinking and refusal have no borders: neighbours of one kind become one part, an empty one vanishes, a
-  part that came whole has a start, a delta and an end.  A tool call ends with its choice.  The wire's own numbers of the
-  parts are counted anew, log probabilities of thinking and of tool calls are left out.
-- A tool call without an id gets its part's, as in `headrace.Message.tool_calls`; an id that comes late is left out.
+  part that came whole has a start, a delta and an end.  A tool call ends with its choice.  The wire's own numbers of
+  the parts are counted anew, log probabilities of thinking and of tool calls are left out.
+- A tool call without an id gets its part's, as in `headrace.Message.tool_calls`; the id, and the first name, stay.
 - Of what parts carry beside their text, the keys that servers of this kind send are written: anything of thinking (as
-  ``reasoning_details``, beside the last thinking that was written), ``extra_content`` of the others; of tool results,
-  compactions and the like, and of server-side tools, citations and media that do not come whole, nothing.
+  ``reasoning_details``, beside the last thinking that was written), ``extra_content`` of text, refusals and calls.
+  Citations, images and server-side tools are written if they come whole, tool results and the like not at all.
 - Steps and attempts are none: the first id stays, the model may change.  A `Reset` or a `PartReplace` after something
-  was written, and a step after a finish, become an error.
+  was written, a step after a finish, and a call that goes on after its choice's finish, become an error.
 - Usage is one snapshot at the end, the sum of all attempts; the total is filled in if both its parts are known.
-- A finish keeps the provider's own word where there is one (set it to None for one of this wire), and loses its details.
-  ``stopped`` becomes ``stop``; ``cancelled``, ``timeout`` and ``truncated`` become an error.  A choice's first `Retract`
-  is written, as Azure's late filter, without its place; its answer then is ``filtered``.
+- A finish keeps the provider's own word where there is one (set it to None for one of this wire), and loses its
+  details.  ``stopped`` becomes ``stop``; ``cancelled``, ``timeout`` and ``truncated`` become an error; errors lose the
+  time to wait.  A `Retract` is written as Azure's late filter: the first of a choice counts, its place does not, and
+  the answer then is ``filtered``.
 - Warnings are left out, and `Raw` if it is no frame of this wire.
 
 Sources: OpenAI's API reference (chat.completion.chunk, stream_options), and streams recorded from OpenAI and Azure.
@@ -82,13 +83,15 @@ _encode = msgspec.json.encode
 class _Part:
     """What is to be known of a part that has begun."""
 
-    __slots__ = ("choice", "data", "index", "kind", "said")
+    __slots__ = ("choice", "data", "index", "kind", "named", "over", "said")
 
     def __init__(self, event: PartStart | PartWhole) -> None:
         self.kind: PartKind = event.kind
         self.choice = event.choice
         self.index = 0  # of a tool call, within its choice
+        self.named = bool(event.name)
         self.said = False  # whether text of it was written, or its end
+        self.over = False  # whether its choice has finished since it began
         self.data = event.data  # what is still to be written
 
 
@@ -138,26 +141,27 @@ class OpenAIChatEncoder:
                 return self._update(event)
             case PartReplace():
                 if self._parts[event.part].said:
-                    return self._fail(_retracted("a part of the answer was replaced after it had been given out"))
+                    return self._unsayable("retracted", "a part of the answer was replaced after it had been given out")
                 return self._delta(PartDelta(event.part, event.text, event.kind, event.choice))
             case UsageUpdate():
                 self._usage = self._usage.merged(event.usage) if self._usage else event.usage
             case ChoiceFinish():
                 self._finished.add(event.choice)
+                for part in self._parts.values():
+                    part.over = part.over or part.choice == event.choice
                 # "error" is no word of OpenAI's own, but its followers'
                 word = event.native_stop_reason or _FINISHES.get(event.stop_reason, "error")
                 return self._chunk(event.choice, finish=word)
             case StepStart():
                 self._spent, self._usage = self._total(), None
                 if self._finished:
-                    text = "the answer goes on in a further step, which the wire openai-chat has no words for"
-                    return self._fail(ErrorInfo(type="unsupported", message=text))
+                    return self._unsayable("unsupported", "the answer goes on after its finish, in a further step")
                 return self._name(event.id, event.model)
             case StepUpdate():
                 return self._name(event.id, event.model)
             case Reset():
                 if self._begun:
-                    return self._fail(_retracted("the answer began anew after something had been given out"))
+                    return self._unsayable("retracted", "the answer began anew after something had been given out")
             case Retract():
                 verdict = {event.reason: {"filtered": True}}
                 place = {"start_offset": event.start, "end_offset": event.end}
@@ -176,7 +180,7 @@ class OpenAIChatEncoder:
         """Say that no more events come; without an `End`, that is an error."""
         if self.done:
             return b""
-        return self._fail(ErrorInfo(type="truncated", message="the answer broke off before it was complete"))
+        return self._unsayable("truncated", "the answer broke off before it was complete")
 
     # -- frames
 
@@ -185,7 +189,7 @@ class OpenAIChatEncoder:
         before = self._head
         self._id = self._id or name or ""
         self._model = model or self._model
-        fields = {
+        fields: dict[str, Any] = {
             "id": self._id,
             "object": "chat.completion.chunk",
             "created": self._created,
@@ -215,8 +219,9 @@ class OpenAIChatEncoder:
         if event.kind == "tool_call":
             return self._call(part, event, "")
         if event.kind == "media" and event.data and event.data.get("type") == "audio":
-            part.data = None
-            return self._chunk(event.choice, {"audio": {k: v for k, v in event.data.items() if k != "type"}})
+            part.data = {k: v for k, v in event.data.items() if k != "type"}
+            part.said = True
+            return self._rest(part)
         return b""
 
     def _delta(self, event: PartDelta) -> bytes:
@@ -244,8 +249,8 @@ class OpenAIChatEncoder:
         """Add text to a part that is no voice."""
         if part.kind == "tool_call":
             part.said = True
-            return self._chunk(part.choice, {"tool_calls": [{"index": part.index, "function": {"arguments": text}}]})
-        if part.kind == "media":
+            return self._fragment(part, {"function": {"arguments": text}})
+        if part.kind == "media" and part.said and not part.over:
             return self._chunk(part.choice, {"audio": {"data": text}})
         return b""
 
@@ -266,24 +271,28 @@ class OpenAIChatEncoder:
         self._calls[part.choice] = part.index + 1
         part.said = bool(arguments)
         fragment = {
-            "index": part.index,
             "id": event.call_id or event.part,
             "type": "function",
             "function": {"name": event.name or "", "arguments": arguments},
             **_beside(part),
         }
+        return self._fragment(part, fragment)
+
+    def _fragment(self, part: _Part, fields: dict[str, Any]) -> bytes:
         part.data = None
-        return self._chunk(part.choice, {"tool_calls": [fragment]})
+        if part.over:
+            return self._unsayable("unsupported", "a tool call goes on after the finish of its choice")
+        return self._chunk(part.choice, {"tool_calls": [{"index": part.index, **fields}]})
 
     def _update(self, event: PartUpdate) -> bytes:
         part = self._parts[event.part]
         if part.kind == "tool_call":
             part.data = event.data
-            fragment = {"index": part.index, **_beside(part)}
-            part.data = None
-            if event.name:
-                fragment["function"] = {"name": event.name}
-            return self._chunk(part.choice, {"tool_calls": [fragment]}) if len(fragment) > 1 else b""
+            fields = _beside(part)
+            if event.name and not part.named:
+                part.named = True
+                fields["function"] = {"name": event.name}
+            return self._fragment(part, fields) if fields else b""
         part.data = {**(part.data or {}), **(event.data or {})}
         return self._rest(part) if part.said else b""
 
@@ -312,6 +321,9 @@ class OpenAIChatEncoder:
         self.done = True
         return last + self._counted() + DONE
 
+    def _unsayable(self, kind: str, text: str) -> bytes:
+        return self._fail(ErrorInfo(type=kind, message=text))
+
     def _fail(self, info: ErrorInfo) -> bytes:
         self.done = True
         kind = _ERRORS.get(info.type, info.type)
@@ -330,7 +342,10 @@ def _beside(part: _Part) -> dict[str, Any]:
     if not part.data:
         return {}
     if part.kind == "thinking":
-        return {"reasoning_details": [part.data]}
+        data = {k: v for k, v in part.data.items() if k not in ("text", "summary")}  # these would be read as thinking
+        return {"reasoning_details": [data]}
+    if part.kind == "media" and part.said:
+        return {"audio": part.data}
     if part.kind in _VOICES or part.kind == "tool_call":
         return {"extra_content": part.data["extra_content"]} if "extra_content" in part.data else {}
     return {}
@@ -360,7 +375,3 @@ def _written(usage: Usage) -> dict[str, Any]:
 
 def _known(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
-
-
-def _retracted(text: str) -> ErrorInfo:
-    return ErrorInfo(type="retracted", message=text)
