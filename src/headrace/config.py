@@ -40,6 +40,10 @@ class Config(Struct, frozen=True):
     model: str | None = None
     path: str | None = None
 
+    def __repr__(self) -> str:
+        """Show it without the keys."""
+        return f"Config({len(self.providers)} providers, model={self.model!r}, path={self.path!r})"
+
 
 def load_config(path: str | os.PathLike[str] | None = None) -> Config:
     """Read the configuration file, the one given or the one found; none is no error unless it was named.
@@ -86,7 +90,10 @@ def read_config(value: dict[str, Any], where: str) -> Config:
             raise ConfigError(f"{where}: [providers.{name}] must be a table")
         row = cast("dict[str, Any]", given).copy()
         if "api_key" in row:
-            keys[name] = str(row.pop("api_key"))
+            key: Any = row.pop("api_key")
+            if not isinstance(key, str):
+                raise ConfigError(f"{where}: [providers.{name}]: api_key must be a text")
+            keys[name] = key.strip()
         for listed in ("key_env", "base_url_env"):
             if isinstance(row.get(listed), str):
                 row[listed] = [row[listed]]

@@ -7,16 +7,18 @@ import json
 import socket
 import struct
 import threading
-from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Self
-
-from fastapi import FastAPI
+from typing import TYPE_CHECKING, Any, Self
 
 from headrace.config import Config, read_config
 from headrace.gateway import create_app
 from headrace.gateway.server import _Server
 from tests.gateway.upstream import BOUND_S, Script, Upstream
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+
+    from fastapi import FastAPI
 
 SECRET = "sk-very-secret-0123456789"
 
@@ -85,8 +87,8 @@ class Viewer:
 
     def reading(self, value: bool) -> None:
         """Go on reading from the socket, or read no more."""
-        assert self._writer is not None
-        self._writer.transport.resume_reading() if value else self._writer.transport.pause_reading()
+        transport: Any = self._reader._transport  # type: ignore[attr-defined]
+        transport.resume_reading() if value else transport.pause_reading()
 
     def cut(self, *, reset: bool = False) -> None:
         """Close the socket, politely or with a reset. It is closed by the transport, if there is one."""
@@ -120,7 +122,7 @@ class Viewer:
                 yield record.decode()
         assert rest == b""
 
-    async def frames(self) -> AsyncIterator[Any]:
+    async def frames(self) -> AsyncGenerator[Any, None]:
         """Give what the data lines say: objects, and at last the text [DONE]."""
         async for record in self.records():
             if record.startswith("data: "):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from importlib.resources import files
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
@@ -159,8 +160,8 @@ def serving_any(app: FastAPI):
 
 async def in_process(app: FastAPI, *, leave_after: int | None = None) -> int:
     """Ask without a socket; after so many messages sending raises. Give the status."""
-    said = []
-    asked = [{"type": "http.request", "body": b'{"prompt": "Hi"}', "more_body": False}]
+    said: list[Any] = []
+    asked = [{"type": "http.request", "body": body, "more_body": False} for body in (b"", b'{"prompt": "Hi"}')]
 
     async def receive():
         return asked.pop() if asked else await asyncio.Event().wait()
@@ -171,7 +172,13 @@ async def in_process(app: FastAPI, *, leave_after: int | None = None) -> int:
         said.append(message)
 
     headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
-    scope = {"type": "http", "method": "POST", "path": "/chat/stream", "raw_path": b"/chat/stream", "root_path": ""}
+    scope: dict[str, Any] = {
+        "type": "http",
+        "method": "POST",
+        "path": "/chat/stream",
+        "raw_path": b"/chat/stream",
+        "root_path": "",
+    }
     scope |= {"headers": headers, "client": ("127.0.0.1", 1), "query_string": b"", "scheme": "http", "asgi": {}}
     await app(scope, receive, send)
     return said[0]["status"]

@@ -223,7 +223,9 @@ async def test_an_answer_that_begins_anew_cannot_be_appended_to() -> None:
     def frame(name: str, **more: object) -> bytes:
         return f"event: {name}\ndata: {json.dumps({'type': name, **more})}\n\n".encode()
 
-    starts = [frame("message_start", message={"id": id, "model": "m-1", "usage": {"input_tokens": 1}}) for id in "ab"]
+    starts = [
+        frame("message_start", message={"id": name, "model": "m-1", "usage": {"input_tokens": 1}}) for name in "ab"
+    ]
     block = frame("content_block_start", index=0, content_block={"type": "text", "text": ""})
     delta = frame("content_block_delta", index=0, delta={"type": "text_delta", "text": "Hel"})
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import TYPE_CHECKING
 
 import pytest
 
 from headrace.gateway import create_app
 from headrace.gateway.chat import MAX_BODY_BYTES
 from tests.gateway.serving import SECRET, Viewer, answer, config_for, gateway, post, refused, serving
-from tests.gateway.upstream import Visit
+
+if TYPE_CHECKING:
+    from tests.gateway.upstream import Visit
 
 
 @pytest.fixture(scope="module")

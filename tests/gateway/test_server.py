@@ -7,9 +7,8 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,6 +16,9 @@ from headrace.gateway import run_server
 from headrace.gateway.server import _resolve
 from tests.gateway.serving import SECRET, Viewer
 from tests.gateway.upstream import BOUND_S, Upstream, Visit, chunk
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 _KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Self
 
 BOUND_S = 30.0
@@ -126,7 +127,7 @@ class Upstream:
                 await self._note(0)
                 # Whoever waits for the next request learns at once that there will be none.
                 following = asyncio.create_task(reader.readuntil(b"\r\n\r\n"))
-                following.add_done_callback(lambda task, visit=visit: _left(task, visit))
+                following.add_done_callback(partial(_left, visit))
                 try:
                     await self.script(visit)
                 except ConnectionError:
@@ -139,6 +140,6 @@ class Upstream:
             await self._note(-1)
 
 
-def _left(task: asyncio.Task[bytes], visit: Visit) -> None:
+def _left(visit: Visit, task: asyncio.Task[bytes]) -> None:
     if task.cancelled() or task.exception() is not None:
         visit.left.set()

@@ -117,8 +117,11 @@ def test_comments_and_retry_are_kept_aside() -> None:
     )
     assert framer.last_comment == "408: 408 Request Timeout"
     assert framer.retry_ms == 1500
-    assert list(framer.feed(("retry: " + "9" * 5000 + "\nretry: ٣\n").encode())) == []
-    assert framer.retry_ms == 1500
+    for odd in ("9" * 10, "9" * 5000, "٣"):
+        assert list(framer.feed(f"retry: {odd}\n".encode())) == []
+        assert framer.retry_ms == 1500
+    assert list(framer.feed(b"retry: 999999999\n")) == []
+    assert framer.retry_ms == 999999999
     assert list(framer.feed(b": \xff\n")) == []
     assert framer.last_comment == "�"
     assert list(framer.feed(b":" + b"x" * 5000 + b"\n")) == []
@@ -237,7 +240,21 @@ def test_the_limit_is_at_the_same_place_however_it_is_cut(data: bytes, limit: in
 @pytest.mark.parametrize("size", [31, 32, 33, 64])
 def test_the_limit_counts_the_data(size: int) -> None:
     data = b"data:" + b"x" * size + b"\n\n"
-    assert until_too_large(data, 32) == (([F("x" * size)], False) if size <= 32 else ([], True))
+    for start in (b"", BOM):
+        for cuts in (None, 1):
+            told = until_too_large(start + data, 32, cuts)
+            assert told == (([F("x" * size)], False) if size <= 32 else ([], True))
+
+
+@pytest.mark.parametrize("size", [36, 37, 38])
+def test_the_limit_counts_other_lines_too(size: int) -> None:
+    data = b":" + b"x" * (size - 1) + b"\ndata: a\n\n"
+    assert until_too_large(data, 32) == (([F("a")], False) if size <= 37 else ([], True))
+
+
+def test_the_limit_is_a_frames_own() -> None:
+    data = b"data: 0123456789\ndata: 0123456789\n\n" * 50
+    assert until_too_large(data, 32) == ([F("0123456789\n0123456789")] * 50, False)
 
 
 def test_the_limit_is_16_mib_and_is_said() -> None:

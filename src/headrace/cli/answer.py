@@ -29,6 +29,7 @@ _NOTICES = {
     "paused": "the provider paused the answer; it can be asked to go on (paused)",
     "cancelled": "stopped before the answer was complete (cancelled)",
 }
+_MEASURABLE_S = 0.1  # what came in a shorter time came at once: a rate would mean nothing
 _GOOD = ("complete", "stopped", "tool_calls")
 
 
@@ -104,7 +105,7 @@ def summary(label: str, message: Message, timing: Timing) -> str:
     about = "≈" if usage.estimated else ""
     if first is not None:
         said.append(f"first token {first:.2f} s")
-    if first is not None and last is not None and last > first and usage.output_tokens:
+    if first is not None and last is not None and last - first > _MEASURABLE_S and usage.output_tokens:
         rate = usage.output_tokens / (last - first)
         said.append(f"{about}{rate:,.0f} tokens/s" if rate >= 10 else f"{about}{rate:.1f} tokens/s")
     if usage.input_tokens is not None:

@@ -120,6 +120,7 @@ class Screen:
         self.is_terminal: bool = stream is not None and stream.isatty()
         self._colours = self.is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
         self._in_line = False  # on stderr
+        self._after_aside = False
         self._waiting: _Waiting | None = None
 
     def wait(self, label: str) -> None:
@@ -142,9 +143,10 @@ class Screen:
         """
         if text:
             self.stop_waiting()
-            if self._in_line and self.out.is_terminal:
-                self._err("\n", "")  # an empty line between the two, on the screen that they share
             self.end_aside()
+            if self._after_aside and self.out.is_terminal:
+                self._err("\n", "")  # an empty line between the two, on the screen that they share
+            self._after_aside = False
             self.out.text(text)
 
     def aside(self, text: str, style: str) -> None:
@@ -155,6 +157,7 @@ class Screen:
         self._own_line()
         self._err(visible(text), style)
         self._in_line = not text.endswith("\n")
+        self._after_aside = True
 
     def end_aside(self) -> None:
         """End the line on stderr, if it has not ended."""
@@ -165,6 +168,7 @@ class Screen:
     def line(self, text: str, style: str = "") -> None:
         """Write a whole line to stderr, on a line of its own."""
         self.stop_waiting()
+        self._after_aside = False
         self._own_line()
         self.end_aside()
         self._err(one_line(text), style)

@@ -93,7 +93,7 @@ class ChatStream(Response):
         self._keep_alive_s = keep_alive_s
         self._writing = asyncio.Lock()
         self._wrote_at = 0.0
-        self._gone = False
+        self._over = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
         """Run from the first byte to the last."""
@@ -131,7 +131,7 @@ class ChatStream(Response):
 
     async def _watch(self, receive: Receive) -> None:
         """Wait for the viewer to leave; meanwhile break silences."""
-        while not self._gone:
+        while not self._over:
             try:
                 async with asyncio.timeout_at(self._wrote_at + self._keep_alive_s):
                     message = await receive()
@@ -143,7 +143,7 @@ class ChatStream(Response):
 
     def _leave(self) -> None:
         """Stop the model: there is nobody left to read it."""
-        self._gone = True
+        self._over = True
         self._stream.cancel()
 
     async def _break_silence(self) -> None:
@@ -158,9 +158,10 @@ class ChatStream(Response):
     async def _write(self, body: bytes, *, more: bool = True) -> None:
         async with self._writing:
             await self._put({"type": "http.response.body", "body": body, "more_body": more})
+            self._over |= not more
 
     async def _put(self, message: dict[str, Any]) -> None:
-        if self._gone:
+        if self._over:
             return
         try:
             await self._send(message)
@@ -176,12 +177,9 @@ class ChatStream(Response):
 
     def _last_frame(self, message: Message) -> bytes:
         usage = message.usage
+        rarer = ("cached_input_tokens", "reasoning_tokens", "estimated")
         counts: dict[str, Any] = {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
-        for name in ("cached_input_tokens", "reasoning_tokens"):
-            if (count := getattr(usage, name)) is not None:
-                counts[name] = count
-        if usage.estimated:
-            counts["estimated"] = True
+        counts |= {name: value for name in rarer if (value := getattr(usage, name))}
         return _frame(
             {
                 "content": "",

@@ -79,7 +79,15 @@ def run_server(
 class _Server(uvicorn.Server):
     def __init__(self, app: FastAPI, grace_s: float, *greeting: str) -> None:
         super().__init__(
-            uvicorn.Config(app, ws="none", lifespan="on", log_config=None, access_log=False, proxy_headers=False)
+            uvicorn.Config(
+                app,
+                ws="none",
+                lifespan="on",
+                server_header=False,
+                log_config=None,
+                access_log=False,
+                proxy_headers=False,
+            )
         )
         self._streams: OpenStreams = app.state.chat.streams
         self._grace_s = grace_s

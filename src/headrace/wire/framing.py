@@ -78,7 +78,7 @@ class SSEFramer:
             chunk = b"".join(self._tail) + chunk
             self._tail.clear()
             self._tail_size = 0
-            if len(chunk) < 3 and _BOM.startswith(chunk):
+            if _BOM.startswith(chunk):
                 self._hold(chunk)
                 return
             self._at_start = False

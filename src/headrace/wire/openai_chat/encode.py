@@ -83,12 +83,13 @@ _encode = msgspec.json.encode
 class _Part:
     """What is to be known of a part that has begun."""
 
-    __slots__ = ("choice", "data", "index", "kind", "named", "over", "said")
+    __slots__ = ("audio", "choice", "data", "index", "kind", "named", "over", "said")
 
     def __init__(self, event: PartStart | PartWhole) -> None:
         self.kind: PartKind = event.kind
         self.choice = event.choice
         self.index = 0  # of a tool call, within its choice
+        self.audio = event.kind == "media" and (event.data or {}).get("type") == "audio"  # that grows
         self.named = bool(event.name)
         self.said = False  # whether text of it was written, or its end
         self.over = False  # whether its choice has finished since it began
@@ -218,8 +219,8 @@ class OpenAIChatEncoder:
         part = self._parts[event.part] = _Part(event)
         if event.kind == "tool_call":
             return self._call(part, event, "")
-        if event.kind == "media" and event.data and event.data.get("type") == "audio":
-            part.data = {k: v for k, v in event.data.items() if k != "type"}
+        if part.audio:
+            part.data = {k: v for k, v in (event.data or {}).items() if k != "type"}
             part.said = True
             return self._rest(part)
         return b""
@@ -250,7 +251,7 @@ class OpenAIChatEncoder:
         if part.kind == "tool_call":
             part.said = True
             return self._fragment(part, {"function": {"arguments": text}})
-        if part.kind == "media" and part.said and not part.over:
+        if part.audio and not part.over:
             return self._chunk(part.choice, {"audio": {"data": text}})
         return b""
 
@@ -344,7 +345,7 @@ def _beside(part: _Part) -> dict[str, Any]:
     if part.kind == "thinking":
         data = {k: v for k, v in part.data.items() if k not in ("text", "summary")}  # these would be read as thinking
         return {"reasoning_details": [data]}
-    if part.kind == "media" and part.said:
+    if part.audio:
         return {"audio": part.data}
     if part.kind in _VOICES or part.kind == "tool_call":
         return {"extra_content": part.data["extra_content"]} if "extra_content" in part.data else {}
