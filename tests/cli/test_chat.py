@@ -189,6 +189,7 @@ def test_only_text_is_in_the_pipe(tmp_path: Path) -> None:
         peer.head()
         peer.chunk({"reasoning_content": "hmm"})
         peer.say("See.")
+        peer.chunk(choices=[{"index": 1, "delta": {"content": "Another answer."}, "finish_reason": "stop"}])
         call = {"index": 0, "id": "t1", "type": "function", "function": {"name": "look", "arguments": '{"at":'}}
         peer.chunk({"tool_calls": [call]})
         peer.chunk({"tool_calls": [{"index": 0, "function": {"arguments": ' "\u001b"}'}}]})
@@ -334,10 +335,12 @@ def test_a_signal_that_is_ignored_stays_ignored(tmp_path: Path) -> None:
 def test_a_closed_pipe_stops_the_model(tmp_path: Path, when: str) -> None:
     def script(peer: Peer) -> None:
         peer.head()
-        if when == "before a token":
+        if when != "before a token":
+            peer.say("line\n")
+        if when == "talking":
+            peer.flood("more\n")
+        else:
             peer.hold()
-        peer.say("line\n")
-        peer.hold() if when == "silent" else peer.flood("more\n")
 
     with Server(script) as server, start(tmp_path, *_ask(server, "x")) as process:
         assert process.stdout
@@ -377,6 +380,26 @@ def test_a_closed_socket_stops_the_model(tmp_path: Path) -> None:
         assert ours.recv(5)
         ours.close()
         assert server.gone.wait(BOUND_S)
+        assert process.wait(BOUND_S) == 141
+        assert process.stderr
+        assert process.stderr.read() == b""
+
+
+def test_a_reader_that_leaves_after_the_last_word(tmp_path: Path) -> None:
+    left = threading.Event()
+
+    def script(peer: Peer) -> None:
+        peer.head()
+        peer.say("Hello")
+        assert left.wait(BOUND_S)
+        peer.finish()
+
+    ours, theirs = socket.socketpair()
+    with Server(script) as server, start(tmp_path, *_ask(server, "x"), stdout=theirs) as process:
+        theirs.close()
+        assert ours.recv(5) == b"Hello"
+        ours.close()
+        left.set()
         assert process.wait(BOUND_S) == 141
         assert process.stderr
         assert process.stderr.read() == b""

@@ -1,5 +1,6 @@
 """`headrace chat` at a terminal: what a person sees, and the keys that they press."""
 
+import json
 import signal
 import subprocess
 import threading
@@ -136,13 +137,13 @@ def test_tools_of_the_provider_are_seen(tmp_path: Path) -> None:
         {"type": "content_block_start", "index": 0, "content_block": use},
         {"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": '{"q":1}'}},
         {"type": "content_block_stop", "index": 0},
+        {"type": "content_block_start", "index": 1, "content_block": {"type": "text", "text": "Mix two"}},
+        {"type": "content_block_stop", "index": 1},
         {"type": "message_delta", "delta": {"stop_reason": "refusal"}},
         {"type": "message_stop"},
     ]
 
     def script(peer: Peer) -> None:
-        import json
-
         peer.head()
         for frame in frames:
             peer.raw(b"data: " + json.dumps(frame).encode() + b"\n\n")
@@ -153,6 +154,7 @@ def test_tools_of_the_provider_are_seen(tmp_path: Path) -> None:
         with Terminal(tmp_path, *args) as terminal:
             assert terminal.finish() == 0
     assert 'web_search({"q":1})' in terminal.shown
+    assert "the provider withdrew what it had said (refusal)" in terminal.shown
     assert "the model refused (refused)" in terminal.shown
 
 
@@ -237,22 +239,25 @@ def test_a_usage_error_ends_a_conversation(tmp_path: Path) -> None:
 
 def test_a_simulation_says_so_once(tmp_path: Path) -> None:
     with Terminal(tmp_path, "chat", "-m", "sim/demo;speed=max") as terminal:
-        for prompt in ("one", "two"):
+        for prompt in ("one", "two"):  # at this speed, a rate would mean nothing
             terminal.expect("> ")
             terminal.type(f"{prompt}\n")
             terminal.expect("sim/demo;speed=max · complete · first token")
+            terminal.expect(" out\r\n")
         terminal.expect("> ")
         terminal.type("\x04")
         assert terminal.finish() == 0
     assert terminal.shown.count("headrace: this is a simulation") == 1
+    assert "tokens/s" not in terminal.shown
 
 
 def test_who_was_chosen_is_said_once(tmp_path: Path) -> None:
-    with Terminal(tmp_path, "chat", "--limit-chars", "10") as terminal:
+    with Terminal(tmp_path, "chat", "--limit-chars", "100") as terminal:
         terminal.expect("no model was named; asking sim/demo (no API key was found: THIS IS A SIMULATION")
         terminal.expect("> ")
         terminal.type("hello\n")
         terminal.expect("sim/demo · stopped")
+        terminal.expect(" tokens/s")
         terminal.expect("> ")
         terminal.type("\x04")
         assert terminal.finish() == 0

@@ -102,6 +102,19 @@ async def test_endings_that_are_no_failure(finish: str, outcome: str) -> None:
     assert last["usage"] == counts
 
 
+async def test_a_refusal_is_there_to_read() -> None:
+    async def script(visit: Visit) -> None:
+        refusing = {"choices": [{"index": 0, "delta": {"refusal": "I may not."}}]}
+        await visit.begin()
+        await visit.send(b"data: " + json.dumps(refusing).encode() + b"\n\n", ENDING)
+        await visit.end()
+
+    async with gateway(script) as (_, port):
+        _, said, last, done = await answer(port)
+    assert said == {"content": "I may not.", "refusal": True}
+    assert (last["outcome"], done) == ("complete", "[DONE]")
+
+
 async def test_oddities_on_the_way_are_told() -> None:
     async def script(visit: Visit) -> None:
         await visit.begin()

@@ -113,8 +113,8 @@ async def test_a_viewer_that_does_not_read_pauses_the_upstream() -> None:
             viewer.reading(False)
             visit = await upstream.visit()
             written = await settled(visit)
-            # 64 MiB are to be had. The kernel's buffers and ours hold a part of them, and no more is read.
-            assert written < 24 * 2**20, written
+            # The kernel's buffers and ours hold a part of what is to be had, and no more is read.
+            assert written < total * len(text) // 2
             viewer.reading(True)
             frames = viewer.frames()
             assert (await anext(frames))["model"] == "up/m-1"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from headrace.cli.display import BAD, DIM, THOUGHT, WARN, OutputError, ReaderGone
 from headrace.cli.interrupts import READER_GONE
 from headrace.errors import HeadraceError, RetractedError, UsageError
-from headrace.events import PartDelta, PartEnd, PartReplace, PartWhole, Reset, Retract, StreamWarning
+from headrace.events import PartDelta, PartEnd, PartReplace, PartStart, PartWhole, Reset, Retract, StreamWarning
 
 if TYPE_CHECKING:
     from headrace.cli.display import Screen
@@ -123,16 +123,24 @@ class _Shown:
         self._screen = screen
         self._say_simulation = say_simulation
         self._said = False
+        self._calls: set[str] = set()
         self._later: list[str] = []
 
     def take(self, event: Event) -> None:
         match event:
-            case PartDelta() | PartWhole():
+            case PartDelta():
                 self._grow(event.kind, event.choice, event.text)
-                if isinstance(event, PartWhole):
-                    self._end_part(event.part)
+            case PartStart(kind="tool_call" | "server_tool_call"):
+                self._calls.add(event.part)
             case PartEnd():
-                self._end_part(event.part)
+                self._screen.end_aside()
+                if event.part in self._calls:
+                    part = next(p for p in self._stream.message.parts if p.id == event.part)
+                    self._call(part.kind, part.name, part.text)
+            case PartWhole():
+                self._grow(event.kind, event.choice, event.text)
+                self._screen.end_aside()
+                self._call(event.kind, event.name, event.text)
             case PartReplace(kind="text", choice=0) | Reset():
                 self._again()
                 if isinstance(event, PartReplace):
@@ -170,15 +178,11 @@ class _Shown:
         elif kind == "thinking" and self._screen.is_terminal:
             self._screen.aside(text, THOUGHT)
 
-    def _end_part(self, name: str) -> None:
-        self._screen.end_aside()
-        part = next((p for p in self._stream.message.parts if p.id == name), None)
-        if part is None:
-            return
-        if part.kind == "tool_call":
-            self._screen.line(f"{part.name}({part.text})")
-        elif part.kind == "server_tool_call" and self._screen.is_terminal:
-            self._screen.line(f"{part.name}({part.text})", DIM)
+    def _call(self, kind: PartKind, name: str | None, arguments: str) -> None:
+        if kind == "tool_call":
+            self._screen.line(f"{name}({arguments})")
+        elif kind == "server_tool_call" and self._screen.is_terminal:
+            self._screen.line(f"{name}({arguments})", DIM)
 
     def _again(self) -> None:
         if not self._said:

@@ -100,7 +100,7 @@ class Output:
                 select.select([], [self.fd], [])
             except OSError as error:
                 self._failed = True
-                if error.errno == errno.EPIPE:
+                if error.errno in (errno.EPIPE, errno.ECONNRESET):
                     raise ReaderGone from None
                 raise OutputError(f"cannot write to stdout: {error.strerror}") from None
         self.busy = False

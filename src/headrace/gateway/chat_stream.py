@@ -21,10 +21,12 @@ import msgspec
 from starlette.responses import Response
 
 from headrace.errors import ErrorInfo, HeadraceError
+from headrace.events import PartDelta
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
+    from headrace.events import Event
     from headrace.message import Message
     from headrace.stream import AsyncStream
     from headrace.targets import Target
@@ -115,9 +117,9 @@ class ChatStream(Response):
         try:
             async with stream:
                 async for batch in stream.batches():
-                    pieces = [piece for event, _ in batch if (piece := stream.text_of(event))]
-                    if pieces:
-                        await self._write(b"".join([b'data: {"content":%b}\n\n' % _encode(p) for p in pieces]))
+                    frames = [frame for event, _ in batch if (frame := self._content(event))]
+                    if frames:
+                        await self._write(b"".join(frames))
                 if stream.message.outcome != "cancelled":
                     # Inside the block: the upstream may take a moment to let go.
                     await self._write(self._last_frame(stream.message) + _DONE, more=False)
@@ -128,6 +130,15 @@ class ChatStream(Response):
         except Exception:
             await self._write(_error_frame(_BUG), more=False)
             raise
+
+    def _content(self, event: Event) -> bytes | None:
+        text = self._stream.text_of(event)
+        if text:
+            return b'data: {"content":%b}\n\n' % _encode(text)
+        if isinstance(event, PartDelta) and event.kind == "refusal" and event.choice == 0:
+            # a wire may have a place of its own for it; here it is what there is to read
+            return _frame({"content": event.text, "refusal": True})
+        return None
 
     async def _watch(self, receive: Receive) -> None:
         """Wait for the viewer to leave; meanwhile break silences."""

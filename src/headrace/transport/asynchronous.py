@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import io
 import ssl
 from typing import TYPE_CHECKING, Any
 
@@ -133,7 +134,7 @@ class _Connection:
         return await session.request(
             request.method,
             request.url,
-            data=request.body,
+            data=io.BytesIO(request.body),  # as bytes, aiohttp warns of a large one
             headers=request.headers,
             allow_redirects=False,
             proxy=proxy,

@@ -278,7 +278,8 @@ class Turn {
     this.#end = end;
     this.#about(end);
     if (this.#chars === 0) this.#note("The answer has no text.");
-    for (const { text } of end.warnings) this.#note(`Note: ${text}`);
+    // the banner says already that it is a simulation
+    for (const { code, text } of end.warnings) if (code !== "simulation") this.#note(`Note: ${text}`);
     this.#close("done", OUTCOME_TEXT[end.outcome]);
   }
 

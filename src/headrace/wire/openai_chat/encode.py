@@ -5,12 +5,13 @@ end that is a success gives ``[DONE]``; an event costs what it brings.
 
 Decoding the frames gives the events again, but for what this wire has no words for:
 
-- Parts of text, thinking and refusal have no borders: neighbours of one kind become one part, an empty one vanishes, a
-  part that came whole has a start, a delta and an end.  A tool call ends with its choice.  The wire's own numbers of
-  the parts are counted anew, log probabilities of thinking and of tool calls are left out.
+- Parts of text, thinking and refusal have no borders: what comes after each other of one kind is one part, an empty
+  part vanishes, one that came whole has a start, a delta and an end.  A tool call ends with its choice.  The wire's own
+  numbers of the parts are counted anew, log probabilities of thinking and of tool calls are left out.
 - A tool call without an id gets its part's, as in `headrace.Message.tool_calls`; the id, and the first name, stay.
 - Of what parts carry beside their text, the keys that servers of this kind send are written: anything of thinking (as
-  ``reasoning_details``, beside the last thinking that was written), ``extra_content`` of text, refusals and calls.
+  ``reasoning_details``, beside the last thinking that was written), ``extra_content`` of text, refusals and calls
+  (of calls, before the finish).
   Citations, images and server-side tools are written if they come whole, tool results and the like not at all.
 - Steps and attempts are none: the first id stays, the model may change.  A `Reset` or a `PartReplace` after something
   was written, a step after a finish, and a call that goes on after its choice's finish, become an error.
@@ -293,7 +294,7 @@ class OpenAIChatEncoder:
             if event.name and not part.named:
                 part.named = True
                 fields["function"] = {"name": event.name}
-            return self._fragment(part, fields) if fields else b""
+            return self._fragment(part, fields) if fields and not part.over else b""
         part.data = {**(part.data or {}), **(event.data or {})}
         return self._rest(part) if part.said else b""
 
