@@ -47,6 +47,7 @@ def test_it_goes_on(tmp_path: Path) -> None:
     assert server.requests[2]["messages"][0] == {"role": "system", "content": "Be long."}
     assert server.requests[2]["messages"][1:4] == turns
     kept = _kept(tmp_path)
+    assert kept["v"] == 1
     assert (kept["model"], kept["system"], len(kept["messages"])) == ("compatible/m2", "Be long.", 6)
 
 

@@ -18,7 +18,7 @@ from msgspec import Struct
 from headrace.errors import ConfigError
 
 
-class Conversation(Struct, omit_defaults=True):
+class Conversation(Struct):
     """What has been said, and to whom.
 
     Attributes:

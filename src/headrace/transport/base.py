@@ -107,6 +107,12 @@ def proxy_for(url: str) -> str | None:
         raise ConfigError(
             f"the proxy for {parts.scheme} is of the kind {proxy.split(':', 1)[0]!r}: only http(s) is known"
         )
+    try:
+        good = bool(urlsplit(proxy).hostname) and urlsplit(proxy).port != 0
+    except ValueError:
+        good = False
+    if not good:  # not shown: it may hold a password
+        raise ConfigError(f"the proxy for {parts.scheme} has no host, or no good port")
     return proxy
 
 

@@ -15,11 +15,11 @@ import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 import urllib3
 import urllib3.connection
 import urllib3.exceptions
-from urllib3.util import parse_url
 
 from headrace.errors import BrokenStreamError, ConnectError, TLSError, UsageError
 from headrace.transport.base import SETTLE_S, Head, WaitExpired, check_url, default_ssl_context, proxy_for, why_not
@@ -229,7 +229,7 @@ class BlockingTransport:
         if proxy is None:
             pool = urllib3.PoolManager(**settings)
         else:
-            auth = parse_url(proxy).auth
+            auth = unquote(urlsplit(proxy).netloc.rpartition("@")[0])
             headers = urllib3.make_headers(proxy_basic_auth=auth) if auth else None
             pool = urllib3.ProxyManager(proxy, proxy_headers=headers, proxy_ssl_context=context, **settings)
         vars(pool)["pool_classes_by_scheme"] = {"http": _HTTPPool, "https": _HTTPSPool}  # urllib3's own hook

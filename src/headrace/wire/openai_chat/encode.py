@@ -10,9 +10,9 @@ Decoding the frames gives the events again, but for what this wire has no words 
   numbers of the parts are counted anew, log probabilities of thinking and of tool calls are left out.
 - A tool call without an id gets its part's, as in `headrace.Message.tool_calls`; the id, and the first name, stay.
 - Of what parts carry beside their text, the keys that servers of this kind send are written: anything of thinking (as
-  ``reasoning_details``, beside the last thinking that was written), ``extra_content`` of text, refusals and calls
-  (of calls, before the finish).
-  Citations, images and server-side tools are written if they come whole, tool results and the like not at all.
+  ``reasoning_details``, beside the last thinking that was written), ``extra_content`` of text, refusals and calls (of
+  calls before the finish).  Citations, images and server-side tools are written if they come whole, tool results and
+  the like not at all.
 - Steps and attempts are none: the first id stays, the model may change.  A `Reset` or a `PartReplace` after something
   was written, a step after a finish, and a call that goes on after its choice's finish, become an error.
 - Usage is one snapshot at the end, the sum of all attempts; the total is filled in if both its parts are known.
@@ -22,7 +22,7 @@ Decoding the frames gives the events again, but for what this wire has no words 
   the answer then is ``filtered``.
 - Warnings are left out, and `Raw` if it is no frame of this wire.
 
-Sources: OpenAI's API reference (chat.completion.chunk, stream_options), and streams recorded from OpenAI and Azure.
+Sources: OpenAI's API reference (chat.completion.chunk, stream_options); what its followers add as `decode` reads it.
 """
 
 from __future__ import annotations

@@ -1,0 +1,10 @@
+"""No test of the simulation waits because of a setting of the machine's."""
+
+import pytest
+
+from headrace.sim.asked import SPEED_VARIABLE
+
+
+@pytest.fixture(autouse=True)
+def no_default_speed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(SPEED_VARIABLE, raising=False)
