@@ -223,6 +223,33 @@ def test_closing_a_blocking_client_leaves_its_open_streams(serve: Serve) -> None
     ours.close()
 
 
+@pytest.mark.parametrize("face", FACES)
+def test_closing_needs_no_collector(face: Face, serve: Serve) -> None:
+    # an error that somebody keeps keeps much else alive, in its traceback
+    server = serve(whole(HELLO), [STALL])
+    ours = client(face, server)
+    whole_one, stalled = ours.stream("openai/m", "Hi"), ours.stream("openai/m", "Hi", timeouts=(0.1, None, None))
+
+    def blocking() -> None:
+        with ours:
+            with whole_one:
+                next(whole_one.text_stream)
+                with stalled:
+                    pass
+
+    async def asynchronous() -> None:
+        async with ours:
+            async with whole_one:
+                await anext(whole_one.text_stream)
+                async with stalled:
+                    pass
+
+    with pytest.raises(headrace.StreamTimeoutError) as caught:
+        blocking() if face == "sync" else asyncio.run(asynchronous())
+    assert open_sockets(server.port) == 0
+    assert caught.value.__traceback__
+
+
 async def test_closing_an_async_client_ends_its_open_streams(serve: Serve) -> None:
     server = serve([head() + chunked(sse(say("Hel"))), STALL], [STALL])
     ours = client("async", server)

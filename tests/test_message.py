@@ -164,11 +164,19 @@ def test_updates_set_attributes_one_by_one() -> None:
         PartUpdate("c", data={"b": 2}),
         PartEnd("c"),
         PartUpdate("c", name="g", data={"c": 3}),
+        PartUpdate("c"),
     ]
     part = fold(events).parts[0]
     assert (part.name, part.call_id, part.data) == ("g", "call_1", {"a": 1, "b": 2, "c": 3})
     bare = fold([STEP, PartStart("t"), PartUpdate("t", data={"signature": "s"})]).parts[0]
     assert bare.data == {"signature": "s"}
+
+
+def test_the_end_has_the_last_word_on_why_it_ended() -> None:
+    finish = ChoiceFinish(0, "complete", "stop")
+    assert fold([STEP, finish, End(outcome="complete")]).native_stop_reason == "stop"
+    assert fold([STEP, finish, End(outcome="failed", native_stop_reason="error")]).native_stop_reason == "error"
+    assert fold([STEP, End(outcome="failed", native_stop_reason="error")]).native_stop_reason == "error"
 
 
 def test_identity_may_change_on_the_way() -> None:
@@ -230,6 +238,7 @@ def test_a_reset_takes_back_its_attempt_and_nothing_else() -> None:
     message = folding.message()
     assert message.text == "kept "
     assert [c.index for c in message.choices] == [0]
+    assert [p.id for p in message.parts] == ["a"]
     assert message.choices[0].retractions == (Retract(end=2, reason="kept"),)
     assert message.native_stop_reason is None
     for event in [

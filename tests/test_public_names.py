@@ -14,7 +14,7 @@ NAMES = """
     StreamTimeoutError StreamWarning TLSError Timeouts Timing ToolCall TransportError TruncatedError
     UnexpectedResponseError UnknownProviderError UnsupportedError Usage UsageError UsageUpdate WireError __version__
     astream decode_event encode_event has_complete_code_block stream
-""".split()
+""".split()  # noqa: SIM905
 
 
 def test_the_public_names() -> None:

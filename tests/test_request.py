@@ -68,6 +68,7 @@ WRONG = {
     "a role that is no text": ([{"role": ["user"], "content": "hi"}], r"has the role \['user'\]"),
     "no content": ([{"role": "user"}], r"messages\[0\] must have a 'content'"),
     "a content of another type": ([{"role": "user", "content": 5}], "a text or a list of parts"),
+    "an assistant's content of another type": ([{"role": "assistant", "content": 5}], "a text or a list of parts"),
     "a tool without content": ([{"role": "tool", "content": None}], "must have a 'content'"),
 }
 

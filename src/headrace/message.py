@@ -281,7 +281,6 @@ class Fold:
             case Reset():
                 for name in self._attempt_parts:
                     del self._parts[name]
-                self._attempt_parts = []
                 self._finishes.clear()
                 del self._retractions[self._kept_retractions :]
             case Retract():

@@ -6,6 +6,7 @@ import re
 import shutil
 import sqlite3
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def blocks(text: str) -> dict[str, str]:
 
 
 def table(text: str) -> list[list[str]]:
-    return [line.strip("| ").split("|") for line in text.splitlines() if line.startswith("|")]
+    return [line[1:-1].split("|") for line in text.splitlines() if line.startswith("|")]
 
 
 def test_it_says_loudly_that_it_is_a_simulation() -> None:
@@ -198,8 +199,8 @@ def test_any_prompt_has_an_answer(prompt: str) -> None:
 
 def test_no_prompt_brings_markup_into_the_answer() -> None:
     for kind in ("", "list ", "table ", "code ", "haiku ", "as JSON ", "briefly "):
-        text = ask(f"{kind}<script>alert(1)</script> [x](javascript:alert) | `a` *b*", system="<b>&</b>").text
-        assert not re.search(r"<script>alert|javascript:|<b>&|\[x\]", text)
+        text = ask(f"{kind}<script>alert(1)</script> [x](data:alert) | `a` *b*", system="<b>&</b>").text
+        assert not re.search(r"<script>alert|data:|<b>&|\[x\]", text)
 
 
 # -- where an answer stops
@@ -218,10 +219,16 @@ def test_max_tokens_end_it_by_its_length() -> None:
     assert ask("hi", max_tokens=90, extra={"max_completion_tokens": 5}).usage.output_tokens == 5
 
 
-@pytest.mark.parametrize("stop", ["model", ["never said", "was", "model"], "Simulated"])
-def test_a_stop_sequence_ends_it_and_is_not_said(stop: Any) -> None:
+@pytest.mark.parametrize(
+    ("stop", "before"),
+    [
+        ("model", "> Simulated answer: no "),
+        (["never said", "called", "was"], "> Simulated answer: no model "),
+        (["Sim", "> S"], ""),
+    ],
+)
+def test_a_stop_sequence_ends_it_and_is_not_said(stop: Any, before: str) -> None:
     message = ask("Tell me about rain", stop=stop)
-    before = {"model": "> Simulated answer: no ", "Simulated": "> "}.get(str(stop), "> Simulated answer: no model ")
     assert (message.text, message.outcome, message.native_stop_reason) == (before, "complete", "stop")
 
 
@@ -320,7 +327,7 @@ SCHEMAS: st.SearchStrategy[dict[str, Any]] = st.recursive(
         ),
         st.builds(lambda kind, key, at: {"type": kind, key: at}, st.sampled_from(["integer", "number"]),
                   st.sampled_from(["minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"]), FIGURES),
-        st.sampled_from([{"type": "boolean"}, {"type": "null"}, {"type": "string"}, {"type": "integer"}, {"type": "number"}]),
+        st.builds(lambda kind: {"type": kind}, st.sampled_from(["boolean", "null", "string", "integer", "number"])),
         st.builds(lambda low: {"type": "string", "minLength": low, "maxLength": low + 3}, st.integers(0, 9)),
         st.builds(lambda values: {"enum": values}, st.lists(FIGURES, min_size=1, max_size=3)),
         st.builds(lambda value: {"const": value}, FIGURES),
@@ -445,7 +452,7 @@ def test_the_deck_is_dealt_through_before_a_card_comes_again() -> None:
     rounds = [[deck.deal() for _ in range(3)] for _ in range(20)]
     assert all(sorted(dealt) == ["a", "b", "c"] for dealt in rounds)
     dealt = [card for cards in rounds for card in cards]
-    assert all(one != next_one for one, next_one in zip(dealt, dealt[1:], strict=False))
+    assert all(one != next_one for one, next_one in pairwise(dealt))
 
 
 def test_the_pace_is_what_it_says() -> None:

@@ -230,6 +230,39 @@ def test_a_whole_answer_gives_its_connection_back(face: Face, script: Script, se
 
 
 @pytest.mark.parametrize("face", FACES)
+def test_leaving_one_stream_hurts_no_other(face: Face, serve: Serve) -> None:
+    # the first one's body is whole, so that a pool may think its connection free; then it is broken off
+    first = sse(*[say("x" * 1000)] * 5)
+    gate = Gate()
+    second: Script = [head() + chunked(sse(say("Hel"))), gate, chunked(sse(say("lo", "stop"), DONE)) + LAST]
+    server = serve([head(framing=str(len(first))) + first], second)
+    options = ask(server)
+    settings = {name: options.pop(name) for name in ("base_url", "api_key")}
+
+    def blocking() -> str:
+        with headrace.Client(**settings) as client, client.stream(**options) as other:
+            for _ in other.text_stream:
+                break
+            with client.stream(**options) as s:
+                next(s.text_stream)
+                other.close()
+                gate.open()
+                return s.get_final_text()
+
+    async def asynchronous() -> str:
+        async with headrace.AsyncClient(**settings) as client, client.stream(**options) as other:
+            async for _ in other.text_stream:
+                break
+            async with client.stream(**options) as s:
+                await anext(s.text_stream)
+                await other.aclose()
+                gate.open()
+                return await s.get_final_text()
+
+    assert (blocking() if face == "sync" else asyncio.run(asynchronous())) == "Hello"
+
+
+@pytest.mark.parametrize("face", FACES)
 def test_after_a_break_the_connection_is_not_used_again(face: Face, serve: Serve) -> None:
     server = serve([head() + chunked(sse(say("Hel"))), STALL], whole(HELLO))
     streams = two(face, server, lambda s: bool(s.message.text))

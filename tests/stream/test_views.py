@@ -26,7 +26,7 @@ from headrace import (
 )
 from headrace.grammar import GrammarError
 from tests.faces import FACES, KEY, Face, ask, read
-from tests.servers import LAST, STALL, Gate, Server, chunked, head, whole
+from tests.servers import CLOSE, LAST, STALL, Gate, Server, chunked, head, whole
 from tests.wire.streams import DONE, block, choice, chunk, message_delta, message_start, messages, say, sse, usage
 
 pytestmark = pytest.mark.usefixtures("bare")
@@ -123,6 +123,63 @@ def test_raw_stream_gives_each_event_with_its_frame(face: Face, serve: Serve) ->
     event, frame = pairs[-1]
     assert isinstance(event, End)
     assert frame.data == b"[DONE]"
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_batches_give_what_is_there_at_once(face: Face, serve: Serve) -> None:
+    first, second = sse(say("a"), say("b")), sse(say("c", "stop"), DONE)
+    gate = Gate()
+    server = serve([head() + chunked(first), gate, chunked(second) + LAST])
+    s = make(face, server)
+    batches: list[list[str]] = []
+
+    def said(batch: Any) -> None:
+        batches.append([event.text for event, frame in batch if isinstance(event, PartDelta) and frame])
+        gate.open()
+
+    def blocking() -> None:
+        with s:
+            for batch in s.batches():
+                said(batch)
+
+    async def asynchronous() -> None:
+        async with s:
+            async for batch in s.batches():
+                said(batch)
+
+    blocking() if face == "sync" else asyncio.run(asynchronous())
+    assert batches == [["a", "b"], ["c"]]
+
+
+@pytest.mark.parametrize("face", FACES)
+@pytest.mark.parametrize("cut", ["failure", "cancel"])
+def test_batches_end_as_the_stream_does(face: Face, cut: str, serve: Serve) -> None:
+    server = serve([head() + chunked(sse(say("a"))), CLOSE if cut == "failure" else STALL])
+    s = make(face, server)
+    ends: list[Any] = []
+
+    def said(batch: Any) -> None:
+        ends.append(batch[-1][0])
+        if cut == "cancel":
+            s.cancel()
+
+    def blocking() -> None:
+        with s:
+            for batch in s.batches():
+                said(batch)
+
+    async def asynchronous() -> None:
+        async with s:
+            async for batch in s.batches():
+                said(batch)
+
+    if cut == "failure":
+        with pytest.raises(TruncatedError):
+            blocking() if face == "sync" else asyncio.run(asynchronous())
+    else:
+        blocking() if face == "sync" else asyncio.run(asynchronous())
+    assert isinstance(ends[-1], End)
+    assert s.message.outcome == ("truncated" if cut == "failure" else "cancelled")
 
 
 @pytest.mark.parametrize("face", FACES)
@@ -228,6 +285,7 @@ VIEWS: dict[str, Callable[[Any], Any]] = {
     "events": lambda s: s,
     "text": lambda s: s.text_stream,
     "raw": lambda s: s.raw_stream,
+    "batches": lambda s: s.batches(),
     "final text": lambda s: s.get_final_text(),
     "final message": lambda s: s.get_final_message(),
 }

@@ -147,6 +147,30 @@ def test_leaving_closes_the_connection_to_the_proxy(
 
 @pytest.mark.parametrize("face", FACES)
 @pytest.mark.parametrize("https", [False, True])
+def test_a_proxy_that_is_asked_over_tls(
+    face: Face,
+    https: bool,
+    serve: Serve,
+    proxy: Callable[..., Proxy],
+    tls: ssl.SSLContext,
+    trusting: ssl.SSLContext,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # to a TLS address it is TLS within TLS; left in the middle, and read to the end
+    script = [head() + chunked(sse(say("Hel"))), STALL]
+    server, between = serve(script, HELLO, tls=tls if https else None), proxy(tls=tls)
+    monkeypatch.setenv("ALL_PROXY", between.url)
+    reading = read(face, limit={"chars": 3}, **ask(server, ssl_context=trusting))
+    assert (reading.error, reading.text, reading.message.outcome) == (None, "Hel", "stopped")
+    assert server.peers[0].wait_gone()
+    reading = read(face, **ask(server, ssl_context=trusting))
+    assert (reading.error, reading.text) == (None, "Hello")
+    assert open_sockets(between.port) == 0
+    assert len(between.lines) == 2
+
+
+@pytest.mark.parametrize("face", FACES)
+@pytest.mark.parametrize("https", [False, True])
 def test_a_proxy_that_says_nothing(
     face: Face, https: bool, serve: Serve, proxy: Callable[..., Proxy], monkeypatch: pytest.MonkeyPatch
 ) -> None:

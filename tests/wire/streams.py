@@ -18,6 +18,8 @@ from headrace.wire.registry import Decoder
 
 Json = dict[str, Any]
 
+Cuts = int | Iterable[int] | None
+
 WIRES = ("openai-chat", "anthropic")
 
 
@@ -39,7 +41,7 @@ def new_decoder(wire: str, **habits: Any) -> Decoder:
     return AnthropicDecoder(**habits) if wire == "anthropic" else OpenAIChatDecoder(**habits)
 
 
-def cut(data: bytes, cuts: int | Iterable[int] | None) -> Iterator[bytes]:
+def cut(data: bytes, cuts: Cuts) -> Iterator[bytes]:
     """Cut bytes: not at all, into pieces of a size, or at places."""
     if cuts is None:
         cuts = ()
@@ -50,7 +52,7 @@ def cut(data: bytes, cuts: int | Iterable[int] | None) -> Iterator[bytes]:
         last = place
 
 
-def decode(wire: str, data: bytes, cuts: int | Iterable[int] | None = None, **habits: Any) -> Decoded:
+def decode(wire: str, data: bytes, cuts: Cuts = None, **habits: Any) -> Decoded:
     """Frame and decode a stream, and hold its events against all that must be true of events."""
     framer, decoder = SSEFramer(), new_decoder(wire, **habits)
     events: list[Event] = []

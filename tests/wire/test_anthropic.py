@@ -355,13 +355,10 @@ def test_nesting_past_reason_is_a_wire_error(frame: Json) -> None:
 
 def test_nothing_comes_after_the_end() -> None:
     decoder = AnthropicDecoder()
-    for frame in (message_start(), *block(0, "a")):
+    said = []
+    for frame in (message_start(), *block(0, "a"), message_delta(), STOP):
         decoder.feed(Frame(json.dumps(frame).encode()))
-    assert not decoder.finished
-    decoder.feed(Frame(json.dumps(message_delta()).encode()))
-    assert decoder.finished
-    assert not decoder.done
-    decoder.feed(Frame(b'{"type":"message_stop"}'))
-    assert decoder.done
+        said.append((decoder.finished, decoder.done))
+    assert said == [(False, False)] * 4 + [(True, False), (True, True)]
     assert decoder.feed(Frame(b"<html>")) == []
     assert decoder.finish() == []

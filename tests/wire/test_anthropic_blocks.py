@@ -47,6 +47,22 @@ def test_a_text_block_may_start_with_text_and_citations() -> None:
     assert [p.data for p in told.message.parts if p.kind == "citation"] == [{"url": "u"}, {"value": "odd"}]
 
 
+def test_attributes_that_are_empty_are_none() -> None:
+    told = told_of(
+        block_start(0, "thinking", thinking="hm", signature="", extra=None),
+        block_start(1, "web_search_tool_result", content=[]),
+        block_start(2, ""),
+        block_start(3, "tool_use", id="", name="", input={}),
+    )
+    assert [(p.name, p.call_id) for p in told.message.parts] == [
+        (None, None),
+        ("web_search_tool_result", None),
+        (None, None),
+        (None, None),
+    ]
+    assert told.message.parts[0].data is None
+
+
 def test_redacted_thinking_is_whole() -> None:
     told = told_of(block_start(0, "redacted_thinking", data="AAAA"), block_stop(0), *block(1, "a"))
     assert told.of(PartWhole) == [

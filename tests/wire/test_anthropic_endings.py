@@ -127,7 +127,7 @@ def test_a_message_without_an_id_that_is_started_twice() -> None:
 
 def test_a_second_message_spliced_in_resets_the_first() -> None:
     told = told_by(
-        message_start("msg_1", input_tokens=5),
+        message_start("msg_1", input_tokens=5, cache_read_input_tokens=100),
         *block(0, "first"),
         block_start(1, "tool_use", id="t", name="f", input={"held": 1}),
         message_delta("max_tokens", stop_sequence="x"),
@@ -148,6 +148,7 @@ def test_a_second_message_spliced_in_resets_the_first() -> None:
     assert len({s.part for s in told.of(PartStart)}) == 3
     assert told.message.choices[0].details is None
     assert told.message.usage.input_tokens == 11  # both were paid for
+    assert told.message.usage.cached_input_tokens == 100
     assert (told.message.id, told.message.outcome) == ("msg_2", "complete")
 
 
@@ -168,6 +169,37 @@ def test_blocks_before_the_message() -> None:
     assert told.of(StepStart, StepUpdate) == [StepStart(v=1), StepUpdate(model=MODEL, id="msg_1")]
     assert told.message.text == "ab"
     assert told.message.usage.input_tokens == 5
+
+
+BARE: dict[str, Json] = {
+    "a delta": block_delta(0, text="a"),
+    "an unknown delta": block_delta(0, "novel_delta"),
+    "the message's delta": message_delta(),
+    "an error": {"type": "error", "error": {"message": "no"}},
+}
+
+
+@pytest.mark.parametrize("first", BARE.values(), ids=BARE)
+def test_anything_may_come_first(first: Json) -> None:
+    assert len(told_by(first).of(StepStart)) == 1
+
+
+def test_an_empty_identity_is_none() -> None:
+    told = told_by(message_start("", ""), message_delta(), STOP)
+    assert told.of(StepStart) == [StepStart(v=1)]
+
+
+def test_blocks_without_an_index() -> None:
+    told = told_by(
+        message_start(),
+        {**block_start(0, text="a"), "index": None},
+        {**block_delta(0, text="b"), "index": None},
+        {**block_stop(0), "index": None},
+        message_delta(),
+        STOP,
+    )
+    assert [(p.text, p.ended) for p in told.message.parts] == [("ab", True)]
+    assert (told.of(PartStart)[0].native_index, told.of(PartEnd)) == (0, [PartEnd("0.0.0")])
 
 
 def test_a_stop_of_a_block_may_be_missing() -> None:
@@ -221,6 +253,7 @@ def test_indices_may_have_gaps_and_interleave() -> None:
         STOP,
     )
     assert [p.text for p in told.message.parts] == ["ac", "b"]
+    assert told.of(PartEnd) == [PartEnd("0.0.0"), PartEnd("0.0.1")]
 
 
 # -- the end of the stream
@@ -237,6 +270,9 @@ def test_no_stop_reason_is_truncated() -> None:
     assert told.message.error is not None
     assert type(told.message.error.to_exception()) is TruncatedError
     assert told.message.error.message == "anthropic closed the stream early, before the answer was complete"
+    nobody = told_by(message_start()).message.error
+    assert nobody is not None
+    assert nobody.message.startswith("the provider closed the stream early")
 
 
 def test_the_marker_without_a_stop_reason_is_truncated() -> None:

@@ -10,6 +10,7 @@ from headrace.errors import (
     WireError,
 )
 from headrace.events import (
+    PartEnd,
     Usage,
     UsageUpdate,
 )
@@ -122,6 +123,7 @@ def test_a_whole_message() -> None:
     ]
     assert (told.message.id, told.message.model, told.message.usage.input_tokens) == ("msg_1", MODEL, 5)
     assert (told.message.outcome, told.warnings) == ("tool_calls", [])
+    assert not any(e.implicit for e in told.of(PartEnd))
 
 
 def test_a_whole_message_tells_its_stop() -> None:

@@ -172,7 +172,11 @@ def test_the_words_decide_where_there_is_no_status() -> None:
     assert error_from_value({"error": {"code": "x", "type": "Overloaded"}}).type == "overloaded"
     assert error_from_value({"error": {"status": 404}}).type == "not_found"
     assert error_from_value({"error": {"status": "NOT_FOUND", "status_code": 503.0}}).type == "overloaded"
-    assert error_from_value({"error": {"code": 7}}).type == "provider"
+    assert error_from_value({"error": {"code": 7}}) == ErrorInfo(
+        type="provider", message="the provider: the provider gave no reason", code="7"
+    )
+    for word in ("eof", "4290", "04٣"):
+        assert error_from_value({"error": {"code": word}}).type == "provider"
     assert error_from_value({"error": {"code": True, "message": "m"}}).code is None
     assert error_from_value("m").message == "the provider: m"
     assert error_from_value({"error": {"code": 500}}).message == "the provider (HTTP 500): the provider gave no reason"
@@ -180,8 +184,7 @@ def test_the_words_decide_where_there_is_no_status() -> None:
 
 def test_a_status_decides_over_the_words() -> None:
     assert error_from_value({"error": {"type": "api_error", "code": 500}}, status=429).type == "rate_limit"
-    assert error_from_value({"error": {"type": "overloaded_error"}}, status=200).type == "overloaded"
-    assert error_from_value({"error": {"code": 429}}, status=200).status == 429
+    assert error_from_value({"error": {"code": 429}}, status=400).status == 429
 
 
 def test_halves_of_pairs_are_repaired() -> None:

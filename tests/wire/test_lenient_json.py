@@ -30,6 +30,7 @@ ODD = {
     "a second half": (b'"\\ude00"', "�"),
     "halves the wrong way round": (b'"\\ude00\\ud83d"', "��"),
     "a half in a key": (b'{"\\ud83d": 1}', {"�": 1}),
+    "fractions": (b"[1.5, -0.25, 1e300]", [1.5, -0.25, 1e300]),
     "a large number": (b"123456789012345678901234567890", 123456789012345678901234567890),
     "the same key twice": (b'{"a": 1, "a": 2}', {"a": 2}),
     "white space around": (b" \n {} \t ", {}),
@@ -64,8 +65,10 @@ def test_a_quoted_frame_holds_no_key() -> None:
 
 
 def test_what_is_nested_past_reason_is_a_wire_error() -> None:
-    deep = b"[" * 150 + b"]" * 150
+    deep = b"[" * 201 + b"]" * 201
     assert compact(loads_leniently(deep)) == deep.decode()
+    with pytest.raises(WireError):
+        compact([loads_leniently(deep)])
     for value in (loads_leniently(b"[" * 300 + b"]" * 300), loads_leniently(b'{"a":' * 300 + b"1" + b"}" * 300)):
         with pytest.raises(WireError, match="nested deeper than 200 levels"):
             repaired_deep(value)

@@ -119,6 +119,14 @@ def test_identity_comes_when_it_comes() -> None:
     assert (told.message.id, told.message.model) == ("x", MODEL)
 
 
+def test_an_identity_that_pauses_is_not_said_again() -> None:
+    bare = {"choices": [choice({"content": "a"})]}
+    told = chat(
+        {**bare, "model": "m"}, {**bare, "id": "x"}, {**bare, "id": "x", "model": "m"}, delta("stop", content="")
+    )
+    assert told.of(StepUpdate) == [StepUpdate(id="x"), StepUpdate(model=MODEL)]
+
+
 def test_a_number_as_id_is_a_text() -> None:
     assert chat(chunk(choice({"content": "a"}, "stop"), id=17), DONE).message.id == "17"
     assert chat(chunk(choice({"content": "a"}, "stop"), id=True), DONE).message.id is None
@@ -227,10 +235,14 @@ def test_log_probabilities_of_a_refusal_and_without_text() -> None:
     half = [{"token": "\\xf0\\x9f", "logprob": -1.0, "bytes": [240, 159]}]
     told = chat(
         chunk(choice({"content": ""}, logprobs={"content": half})),
+        chunk(choice({}, logprobs={"refusal": half})),
         chunk(choice({"refusal": "no"}, "stop", logprobs={"refusal": PROBS})),
         DONE,
     )
-    assert [(p.kind, p.text, p.logprobs) for p in told.message.parts] == [("text", "", half), ("refusal", "no", PROBS)]
+    assert [(p.kind, p.text, p.logprobs) for p in told.message.parts] == [
+        ("text", "", half),
+        ("refusal", "no", half + PROBS),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -265,6 +277,15 @@ PAIR = '{"choices":[{"index":0,"delta":{"content":"%s"}}]}'
 def test_halves_of_pairs_and_control_characters_in_text(pieces: list[str], text: str) -> None:
     told = chat(*["data: " + PAIR % p for p in pieces], delta("stop"), DONE)
     assert told.message.text == text
+
+
+def test_halves_of_pairs_in_another_choice() -> None:
+    told = chat(
+        *[chunk(choice({"content": h}, index=1)) for h in ("\ud83d", "\ude00")],
+        chunk(choice({}, "stop", index=1)),
+        DONE,
+    )
+    assert [(c.index, c.text) for c in told.message.choices] == [(1, "\U0001f600")]
 
 
 def test_a_half_is_not_joined_across_a_change_of_voice() -> None:
@@ -355,18 +376,18 @@ def test_nesting_past_reason_is_a_wire_error(deep: str) -> None:
 def test_nothing_comes_after_the_end() -> None:
     decoder = OpenAIChatDecoder()
     assert decoder.feed(Frame(b'{"choices":[{"delta":{"content":"a"},"finish_reason":"stop"}]}')) != []
-    assert decoder.finished
-    assert not decoder.done
+    before = (decoder.finished, decoder.done)
     decoder.feed(Frame(b" [DONE] "))
-    assert decoder.done
+    assert (before, decoder.done) == ((True, False), True)
     assert decoder.feed(Frame(b"<html>")) == []
     assert decoder.finish() == []
 
 
 def test_finished_is_not_said_before_it_is() -> None:
     decoder = OpenAIChatDecoder()
-    assert not decoder.finished
+    said = [decoder.finished]
     decoder.feed(Frame(b'{"choices":[{"delta":{"content":"a"}}]}'))
-    assert not decoder.finished
+    said.append(decoder.finished)
     decoder.finish()
-    assert decoder.finished
+    said.append(decoder.finished)
+    assert said == [False, False, True]

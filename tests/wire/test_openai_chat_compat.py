@@ -92,6 +92,7 @@ def test_signatures_and_ids_of_details_stand_with_their_thinking() -> None:
         delta("stop"),
         DONE,
     )
+    assert len(told.of(PartUpdate)) == 2  # a signature of null is none
     thought = told.message.parts[0]
     assert thought.data == {**DETAIL, "signature": "c2ln", "id": "rs_1", "late": True}
     assert [p.kind for p in told.message.parts] == ["thinking", "text"]
@@ -267,6 +268,37 @@ def test_perplexity_repeats_its_lists_on_every_chunk() -> None:
     )
     assert [p.data for p in told.message.parts if p.kind == "citation"] == [{"url": "https://a.example"}, *results[1:]]
     assert told.message.text == "abc"
+
+
+def test_search_results_without_citations() -> None:
+    told = chat(say("a", "stop", search_results=[{"url": "u"}]), DONE)
+    assert [p.data for p in told.message.parts if p.kind == "citation"] == [{"url": "u"}]
+
+
+BESIDE: dict[str, tuple[Json, str]] = {
+    "a call": ({"tool_calls": [tool(0, "c", "f", "{}")]}, "tool_call"),
+    "thinking": ({"reasoning_content": "hm"}, "thinking"),
+    "thinking, the other name": ({"reasoning": "hm"}, "thinking"),
+    "thinking, in details": ({"reasoning_details": [{"type": "reasoning.text", "text": "hm"}]}, "thinking"),
+    "a refusal": ({"refusal": "no"}, "refusal"),
+    "a legacy call": ({"function_call": {"name": "f", "arguments": "{}"}}, "tool_call"),
+    "an annotation": ({"annotations": [{"type": "url_citation"}]}, "citation"),
+    "audio": ({"audio": {"data": "AAAA"}}, "media"),
+    "an image": ({"images": [{"type": "image_url"}]}, "media"),
+    "a tool that ran": ({"executed_tools": [{"type": "search"}]}, "server_tool_call"),
+}
+
+
+@pytest.mark.parametrize(("beside", "kind"), BESIDE.values(), ids=BESIDE)
+def test_what_stands_beside_text_in_one_delta_is_read(beside: Json, kind: str) -> None:
+    told = chat(delta(content="a", **beside), delta("stop"), DONE)
+    assert sorted(p.kind for p in told.message.parts) == sorted(["text", kind])
+    assert told.message.text == "a"
+
+
+def test_a_signature_beside_text_in_one_delta_is_read() -> None:
+    told = chat(delta(content="a", extra_content={"google": {}}), delta("stop"), DONE)
+    assert [(p.text, p.data) for p in told.message.parts] == [("a", {"extra_content": {"google": {}}})]
 
 
 def test_perplexity_citations_of_other_shapes() -> None:

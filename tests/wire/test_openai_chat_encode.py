@@ -75,6 +75,7 @@ def start(name: str | None = "chatcmpl-1", model: str | None = "m", step: int = 
 
 
 DONE = End(outcome="complete")
+TEXT: list[Event] = [PartStart("t"), PartDelta("t", "x")]
 
 # -- what the decoder gives comes back exactly
 
@@ -522,6 +523,53 @@ def test_redacted_thinking_of_anthropic_is_a_part_of_its_own_here_too() -> None:
     ]
 
 
+def test_audio_grows() -> None:
+    begun: list[Event] = [
+        PartStart("a", "media", data={"type": "audio", "id": "audio_1"}),
+        PartDelta("a", "UklG", "media"),
+    ]
+    more: list[Event] = [PartUpdate("a", data={"expires_at": 9}), PartDelta("a", "AAAA", "media"), PartEnd("a"), DONE]
+    said = [{"id": "audio_1"}, {"data": "UklG"}, {"expires_at": 9}, {"data": "AAAA"}]
+    assert deltas(*begun, *more) == [{"audio": fields} for fields in said]
+    *before, _ = chunks(*begun, ChoiceFinish(0, "complete"), *more)
+    assert before == chunks(*begun, PartEnd("a"), DONE)
+    assert "audio goes on after the finish" in last_error(*begun, ChoiceFinish(0, "complete"), *more)["message"]
+
+
+def test_extra_content_is_written_where_it_belongs() -> None:
+    extra = {"extra_content": {"google": {"thought_signature": "s"}}}
+    other = {"extra_content": {"google": {"thought_signature": "t"}}}
+    call = PartStart("c", "tool_call", 0, "add", "call_1", data=extra)
+    fragments = [d["tool_calls"][0] for d in deltas(call, PartUpdate("c", data=other), PartEnd("c"), DONE)]
+    assert [f["extra_content"] for f in fragments] == [extra["extra_content"], other["extra_content"]]
+    assert deltas(PartWhole("t", text="x", data={**extra, "else": 1}), DONE) == [{"content": "x", **extra}]
+    finished: list[Event] = [call, PartEnd("c"), ChoiceFinish(0, "tool_calls"), PartUpdate("c", data=other), DONE]
+    assert len(deltas(*finished)) == 1
+    probable = PartDelta("t", "x", logprobs=[{"token": "x", "logprob": -1.0}])
+    assert deltas(PartStart("t", data=extra), probable, PartEnd("t"), DONE) == [{"content": "x", **extra}]
+
+
+def test_citations_images_and_server_side_tools_are_written_whole() -> None:
+    data = {"type": "web_search", "id": "x1"}
+    for kind, field in zip(WHOLE_ONLY, ("executed_tools", "annotations", "images"), strict=True):
+        assert deltas(PartWhole("p", kind, data=data), DONE) == [{field: [data]}]
+
+
+def test_a_model_that_changes_on_the_way_is_told_at_once() -> None:
+    last, *_ = reversed(chunks(*TEXT, StepUpdate(model="other", id="ignored"), PartEnd("t"), DONE))
+    assert (last["id"], last["model"]) == ("chatcmpl-1", "other")
+    models = [e.model for e in recoded([start(), *TEXT, StepUpdate(model="other"), PartEnd("t"), DONE]).of(StepUpdate)]
+    assert models == ["other"]
+    same = [*TEXT, StepUpdate(model="m"), PartEnd("t"), DONE]
+    assert chunks(*same) == chunks(*TEXT, PartEnd("t"), DONE)
+
+
+def test_a_late_filter_takes_the_answer_back() -> None:
+    back = recoded([start(), *TEXT, PartEnd("t"), Retract(reason="hate"), ChoiceFinish(0, "complete"), DONE])
+    assert back.of(Retract) == [Retract(0, reason="hate")]
+    assert back.message.outcome == "filtered"
+
+
 def test_a_signature_waits_for_its_thinking() -> None:
     signature = PartUpdate("t", data={"signature": "s"})
     orders: list[list[Event]] = [
@@ -611,9 +659,6 @@ def test_an_answer_without_an_end_is_an_error() -> None:
     assert encoder.feed(PartDelta("t", "more")) == b""
 
 
-TEXT: list[Event] = [PartStart("t"), PartDelta("t", "x")]
-
-
 @pytest.mark.parametrize(
     ("events", "kind"),
     [
@@ -626,6 +671,15 @@ TEXT: list[Event] = [PartStart("t"), PartDelta("t", "x")]
                 ChoiceFinish(0, "tool_calls"),
                 PartDelta("c", "{}", "tool_call"),
                 PartEnd("c"),
+                DONE,
+            ],
+            "unsupported",
+        ),
+        (
+            [
+                PartWhole("c", "tool_call", text="{}", call_id="call_1"),
+                ChoiceFinish(0, "tool_calls"),
+                PartUpdate("c", name="add"),
                 DONE,
             ],
             "unsupported",

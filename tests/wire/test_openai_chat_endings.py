@@ -94,6 +94,9 @@ def test_a_finish_of_failure_fails_with_the_providers_word() -> None:
     error = told.message.error
     assert error is not None
     assert type(error.to_exception()) is ServerError
+    nobody = chat(say("a", "error"), DONE).message.error
+    assert nobody is not None
+    assert nobody.message == "the provider ended the answer with 'error'"
     assert (error.code, error.message) == (
         "malformed_function_call",
         "gemini ended the answer with 'malformed_function_call'",
@@ -147,6 +150,9 @@ def test_neither_marker_nor_finish_is_truncated() -> None:
     assert told.message.error is not None
     assert type(told.message.error.to_exception()) is TruncatedError
     assert told.message.error.message == "acme closed the stream early, before the answer was complete"
+    nobody = chat(say("Hel")).message.error
+    assert nobody is not None
+    assert nobody.message.startswith("the provider closed the stream early")
 
 
 def test_a_marker_without_a_finish_is_truncated() -> None:
@@ -163,6 +169,11 @@ def test_a_marker_without_a_finish_is_complete_where_the_row_says_so(frames: lis
     told = chat(*frames, marker_ends=True)
     assert (told.message.outcome, told.message.native_stop_reason) == ("complete", None)
     assert told.of(ChoiceFinish) == [ChoiceFinish(0, "complete")]
+
+
+def test_even_there_a_finish_reason_counts() -> None:
+    told = chat(say("a", "length"), DONE, marker_ends=True)
+    assert told.of(ChoiceFinish) == [ChoiceFinish(0, "length", "length")]
 
 
 def test_even_there_a_stream_without_the_marker_is_truncated() -> None:
@@ -227,6 +238,7 @@ ERRORS: dict[str, tuple[Any, type[ProviderError], str]] = {
 def test_errors_inside_the_stream(value: Any, kind: type[ProviderError], words: str) -> None:
     for before in ([], [say("a")]):
         told = chat(*before, value, DONE)
+        assert len(told.of(StepStart)) == 1
         assert told.message.outcome == "failed"
         assert told.message.error is not None
         assert type(told.message.error.to_exception()) is kind
@@ -273,10 +285,19 @@ def test_groq_names_its_error_frames() -> None:
     ],
 )
 def test_a_frame_that_is_named_error_is_one(data: str, words: str) -> None:
-    told = chat(say("a"), f"event: error\ndata: {data}")
-    assert told.message.outcome == "failed"
-    assert told.message.error is not None
-    assert words in told.message.error.message
+    for before in ([], [say("a")]):
+        told = chat(*before, f"event: error\ndata: {data}")
+        assert len(told.of(StepStart)) == 1
+        assert told.message.outcome == "failed"
+        assert told.message.error is not None
+        assert words in told.message.error.message
+
+
+def test_what_was_held_back_is_said_before_an_error() -> None:
+    told = chat(say("<think>a</th"), {"error": "no"}, think_tags=True)
+    assert (told.message.thinking, told.message.outcome) == ("a</th", "failed")
+    half = chat(say("a\ud83d"), {"error": "no"})
+    assert half.message.text == "a�"
 
 
 def test_no_error_trips() -> None:

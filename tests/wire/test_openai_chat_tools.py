@@ -104,6 +104,10 @@ SENT: dict[str, tuple[list[list[Json]], list[ToolCall]]] = {
         [[tool(0, "call_a", "f", '{"a"')], [tool(1, "call_a", arguments=":1}")]],
         [ONE],
     ),
+    "another call's id on a known index": (
+        [[tool(0, "call_a", "f", '{"a"')], [tool(1, "call_b", "g", B)], [tool(1, "call_a", "f", ":1}")]],
+        [ONE, TWO],
+    ),
     "the index moves on, without id or name": ([[tool(0, "call_a", "f", '{"a"')], [tool(1, arguments=":1}")]], [ONE]),
     "an index of null": ([[{**tool(None, "call_a", "f", A), "index": None}]], [ONE]),
     "an index of another type": ([[{**tool(None, "call_a", "f", A), "index": "0"}]], [ONE]),
@@ -141,6 +145,8 @@ def test_calls(sent: list[list[Json]], meant: list[ToolCall]) -> None:
     assert told.message.tool_calls == meant
     assert told.message.outcome == "tool_calls"
     assert told.warnings == []
+    late = any(part.name is None or part.call_id is None for part in told.of(PartStart))
+    assert told.of(PartUpdate) == [] or late
 
 
 # -- the lessons of others (their issue numbers)
@@ -230,6 +236,21 @@ def test_text_before_between_and_after_calls() -> None:
     assert [p.kind for p in told.message.parts] == ["text", "tool_call", "text", "tool_call", "text"]
     assert told.message.text == "let me and ."
     assert told.message.tool_calls == [ONE, TWO]
+
+
+def test_what_comes_late_is_said_once() -> None:
+    told = chat(
+        calls(tool(0, arguments="{")),
+        calls(tool(0, "call_a", arguments='"a"')),
+        calls(tool(0, "call_a", arguments=":1")),
+        calls(tool(0, "call_a", "f", "}")),
+        calls(tool(0, "call_a", "f", "")),
+        delta("tool_calls"),
+        DONE,
+    )
+    assert told.of(PartUpdate) == [PartUpdate("0.0.0", None, "call_a"), PartUpdate("0.0.0", "f", "call_a")]
+    named = chat(calls(tool(0, None, "f", "{")), calls(tool(0, extra_content=SIGNATURE)), delta("tool_calls"), DONE)
+    assert named.of(PartUpdate) == [PartUpdate("0.0.0", "f", None, {"extra_content": SIGNATURE})]
 
 
 def test_calls_of_several_choices_are_kept_apart() -> None:

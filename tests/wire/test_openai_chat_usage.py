@@ -102,6 +102,10 @@ USAGES: dict[str, tuple[dict[str, Any], Usage]] = {
             output_includes_reasoning=False,
         ),
     ),
+    "thinking beside nothing else": (
+        {"total_tokens": 100, "completion_tokens_details": {"reasoning_tokens": 100}},
+        Usage(reasoning_tokens=100, total_tokens=100, output_includes_reasoning=False),
+    ),
     "groq: times": (
         usage(1, 2, queue_time=0.1, total_time=0.2),
         Usage(input_tokens=1, output_tokens=2, total_tokens=3),
@@ -134,4 +138,5 @@ def test_groq_usage_in_its_extension_alone() -> None:
     ]
     assert chat(*frames, extension_usage=True).message.usage.output_tokens == 2
     assert chat(*frames).message.usage == Usage()
+    assert chat(say("a", "stop"), DONE, extension_usage=True).message.usage == Usage()
     assert chat(*frames[:1], say("b", "stop", x_groq={"usage": 5}), DONE, extension_usage=True).message.usage == Usage()

@@ -15,7 +15,8 @@ CLAUDE = PROVIDERS["anthropic"]
 
 
 def body(request: Request, provider: Provider = ACME) -> dict[str, Any]:
-    return json.loads(encode_http(request, provider, key=None, base_url=provider.base_url).body)
+    sent: dict[str, Any] = json.loads(encode_http(request, provider, key=None, base_url=provider.base_url).body)
+    return sent
 
 
 def openai(*prompt: Any, provider: Provider = ACME, **fields: Any) -> dict[str, Any]:
@@ -122,7 +123,7 @@ def test_a_full_request_to_anthropic() -> None:
     assert "n" not in sent
 
 
-@pytest.mark.parametrize("fields", [{"seed": 0}, {"n": 2}], ids=str)
+@pytest.mark.parametrize("fields", [{"seed": 0}, {"seed": 1}, {"n": 2}], ids=str)
 def test_what_anthropic_has_no_field_for_is_refused_by_name(fields: dict[str, Any]) -> None:
     with pytest.raises(UnsupportedError, match=f"has no '{next(iter(fields))}'"):
         claude("hi", **fields)
@@ -156,9 +157,8 @@ def test_openais_parts_are_refused_by_name(kind: str) -> None:
 
 
 def test_anthropics_own_parts_pass() -> None:
-    turns = [
-        {"role": "user", "content": [{"type": "image", "source": {}}, {"type": "tool_result", "tool_use_id": "t"}]}
-    ]
+    parts = [{"type": "image", "source": {}}, {"type": "tool_result", "tool_use_id": "t"}, "odd"]
+    turns = [{"role": "user", "content": parts}]
     assert claude(turns)["messages"] == turns
 
 
@@ -173,6 +173,7 @@ def test_calls_and_their_results_are_put_into_anthropics_words() -> None:
             {"role": "assistant", "content": "let me", "tool_calls": [call('{"a": 1}'), call("")]},
             {"role": "tool", "tool_call_id": "t", "content": "4"},
             {"role": "assistant", "content": None, "tool_calls": [call(None)]},
+            {"role": "assistant", "content": "", "tool_calls": [call(None)]},
             {"role": "assistant", "content": [{"type": "text", "text": "so"}], "tool_calls": [call("{}")]},
             {"role": "assistant", "content": None},
             {"role": "assistant"},
@@ -186,6 +187,7 @@ def test_calls_and_their_results_are_put_into_anthropics_words() -> None:
         {"role": "user", "content": "2+2?"},
         {"role": "assistant", "content": [{"type": "text", "text": "let me"}, use({"a": 1}), use({})]},
         {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": "4"}]},
+        {"role": "assistant", "content": [use({})]},
         {"role": "assistant", "content": [use({})]},
         {"role": "assistant", "content": [{"type": "text", "text": "so"}, use({})]},
         {"role": "assistant", "content": ""},

@@ -191,14 +191,14 @@ class _Connection:
         response = self._response
         if response is not None:
             if response.connection is not None and response.connection.transport is not None:
-                pass
+                response.connection.transport.abort()
             response.close()
 
     def _end(self, asked: asyncio.Task[aiohttp.ClientResponse]) -> None:
         asked.cancel()
         asked.add_done_callback(_close_late)
         if isinstance(self.transport, asyncio.WriteTransport):
-            pass
+            self.transport.abort()
 
     def _arm(self, wait_s: float | None) -> None:
         if wait_s is None:

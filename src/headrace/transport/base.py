@@ -118,8 +118,10 @@ def proxy_for(url: str) -> str | None:
 
 def why_not(host: object, port: object, error: OSError) -> str:
     """Say in words why there is no connection to a host; both transports say it alike."""
-    known = error.errno is not None and error.errno > 0
-    reason = os.strerror(error.errno) if known else error.strerror or str(error) or type(error).__name__
+    if error.errno is not None and error.errno > 0:
+        reason = os.strerror(error.errno)
+    else:
+        reason = error.strerror or str(error) or type(error).__name__
     return f"no connection to {host}:{port}: {reason}"
 
 

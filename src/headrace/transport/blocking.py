@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from headrace.wire.registry import HTTPRequest
 
 _CHUNK = 65536
-_opening = threading.local()
 
 
 class _Handle:
@@ -97,6 +96,14 @@ class _Handle:
                 socket.socket.shutdown(raw, socket.SHUT_RDWR)
 
 
+class _Opening(threading.local):
+    handle: _Handle
+
+
+_opening = _Opening()
+"""The handle of the request that this thread is opening: urllib3 makes its connections by itself."""
+
+
 class _Cuttable:
     """Mixed into urllib3's connections: the handle of the request that is being opened learns of the socket."""
 
@@ -104,10 +111,7 @@ class _Cuttable:
     timeout: Any
 
     def _new_conn(self) -> socket.socket:
-        handle: _Handle | None = getattr(_opening, "handle", None)
-        if handle is None:
-            return super()._new_conn()  # type: ignore[misc,no-any-return]
-        return _connect(self, handle)
+        return _connect(self, _opening.handle)
 
     def connect(self) -> None:
         super().connect()  # type: ignore[misc]
@@ -118,16 +122,13 @@ class _Cuttable:
         super().putrequest(*args, **kwargs)  # type: ignore[misc]
 
     def getresponse(self) -> Any:
-        handle: _Handle | None = getattr(_opening, "handle", None)
-        if handle is not None:
-            self.timeout = handle.left_s()  # connecting and sending took their share of the wait
-            if self.timeout is not None:
-                self.timeout = max(self.timeout, 0.001)
+        left_s = _opening.handle.left_s()  # connecting and sending took their share of the wait
+        self.timeout = None if left_s is None else max(left_s, 0.001)
         return super().getresponse()  # type: ignore[misc]
 
     def _tell(self) -> None:
-        handle: _Handle | None = getattr(_opening, "handle", None)
-        if handle is not None and self.sock is not None:
+        if self.sock is not None:
+            handle = _opening.handle
             handle.attach(self.sock)
             handle.connected = True
             handle.settimeout(handle.left_s())
@@ -177,7 +178,7 @@ class _HTTPSConnection(_Cuttable, urllib3.connection.HTTPSConnection):
 
 
 class _HTTPPool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _HTTPConnection
+    ConnectionCls = _HTTPConnection  # pyright: ignore[reportAssignmentType]
 
 
 class _HTTPSPool(urllib3.HTTPSConnectionPool):
@@ -220,8 +221,10 @@ class BlockingTransport:
         """Close all connections that nobody uses; those in use are closed by their users."""
         with self._lock:
             self.closed = True
-            for pool in self._pools.values():
-                pool.clear()
+            for manager in self._pools.values():
+                for host in manager.pools.keys():  # urllib3 itself leaves them to the garbage collector
+                    manager.pools[host].close()
+                manager.clear()
             self._pools.clear()
 
     def _make(self, proxy: str | None, context: ssl.SSLContext | None) -> urllib3.PoolManager:
@@ -240,7 +243,8 @@ class _Connection:
     def __init__(self, transport: BlockingTransport) -> None:
         self._transport = transport
         self._handle = _Handle()
-        self._response: urllib3.BaseHTTPResponse | None = None
+        self._response: Any = None
+        self._pool: Any = None
         self._waits: float | None = None
         self._ended = False
 
@@ -253,7 +257,7 @@ class _Connection:
         handle.deadline = None if wait_s is None else time.monotonic() + wait_s
         _opening.handle = handle
         try:
-            self._response = response = pool.urlopen(
+            response: Any = pool.urlopen(
                 request.method,
                 request.url,
                 body=request.body,
@@ -269,19 +273,19 @@ class _Connection:
             if isinstance(problem, WaitExpired) and not handle.connected and handle.left_s() != 0:
                 problem = ConnectError("no connection within the connect timeout")
             raise problem from error
-        finally:
-            _opening.handle = None
+        # urllib3 would give the connection back with the body's last byte, while the handle still reaches its socket:
+        # a late cut would hit whoever has it next
+        self._pool, response._pool, self._response = response._pool, None, response
         self._waits = wait_s
         return Head(response.status, {name.lower(): value for name, value in response.headers.items()})
 
     def read(self, wait_s: float | None) -> bytes:
-        response, around = self._response, sys.exc_info()[1]
-        assert response is not None
+        around = sys.exc_info()[1]
         if wait_s != self._waits:
             self._waits = wait_s
             self._handle.settimeout(wait_s)
         try:
-            data = response.read1(_CHUNK)
+            data: bytes = self._response.read1(_CHUNK)
         except (urllib3.exceptions.HTTPError, OSError, http.client.HTTPException, ValueError) as error:
             if self._handle.cut_requested:
                 raise BrokenStreamError("the stream was cut by its reader") from None
@@ -297,6 +301,7 @@ class _Connection:
 
     def close(self, *, reuse: bool) -> None:
         response, self._response = self._response, None
+        pool, self._pool = self._pool, None
         if response is not None and reuse and not self._ended and not self._handle.cut_requested:
             # the last frame has come; the end of the body mostly stands behind it
             with contextlib.suppress(urllib3.exceptions.HTTPError, OSError, http.client.HTTPException, ValueError):
@@ -305,6 +310,7 @@ class _Connection:
         if response is not None and self._ended and not self._handle.cut_requested:
             self._handle.settimeout(None)
             self._handle.detach()
+            response._pool = pool
             response.release_conn()
             return
         self._handle.drop()

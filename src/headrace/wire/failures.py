@@ -33,7 +33,7 @@ def error_from_value(
     retry_after_s: float | None = None,
     secrets: Iterable[str] = (),
 ) -> ErrorInfo:
-    """Read a decoded error: the whole body, or the value of its ``error``."""
+    """Read a decoded error: the whole body, or the value of its ``error``; `status`: of an HTTP answer that is none."""
     listed = as_list(value)
     if listed:  # Google's OpenAI-like address puts its errors into a list
         value = listed[0]
@@ -44,10 +44,10 @@ def error_from_value(
     given = [_number(inside.get("status_code")), _number(code), _number(inside.get("status")), status]
     number = next((n for n in given if n is not None and 400 <= n < 600), status)
     named = type_for_word(as_text(code)) or type_for_word(word)
-    if status is not None and not 200 <= status < 300:
+    if status is not None:
         kind = type_for_status(status)
     else:
-        kind = named or (type_for_status(number) if number is not None and number >= 400 else "provider")
+        kind = named or ("provider" if number is None else type_for_status(number))
     said = _detail(inside.get("message")) or _detail(inside.get("detail"))
     secrets = tuple(secrets)
     return ErrorInfo(

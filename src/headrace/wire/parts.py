@@ -104,7 +104,7 @@ class Parts:
         if part.half or (not text.isascii() and has_surrogates(text)):
             text = part.half + text
             part.half = ""
-            if text and "\ud800" <= text[-1] <= "\udbff":
+            if "\ud800" <= text[-1] <= "\udbff":
                 part.half = text[-1]
                 text = text[:-1]
             text = repaired(text)

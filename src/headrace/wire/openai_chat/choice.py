@@ -55,11 +55,15 @@ class ChoiceDecoder:
         if given.finish_reason and self.finish is None:
             self.end(out, given.finish_reason)
 
-    def flush(self, out: list[Event]) -> None:
-        """Say what was held back, and close what is open."""
+    def release(self, out: list[Event]) -> None:
+        """Say what was held back."""
         if self._tags is not None:
             for kind, text in self._tags.finish():
                 self._say(out, kind, text)
+
+    def flush(self, out: list[Event]) -> None:
+        """Say what was held back, and close what is open."""
+        self.release(out)
         self._parts.end_all(out, self._index)
         self._voice = None
 

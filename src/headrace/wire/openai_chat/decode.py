@@ -192,13 +192,14 @@ class OpenAIChatDecoder:
 
     def _fail(self, out: list[Event], value: Any) -> None:
         self._start_bare(out)
+        for choice in self._choices.values():
+            choice.release(out)
         self._parts.end_all(out)
         info = error_from_value(value, provider=self._provider, secrets=self._secrets)
         self._end(out, "failed", info)
 
     def _start_bare(self, out: list[Event]) -> None:
         if not self._started:
-            self._started = True
             out.append(StepStart(v=VERSION, step=self._step, attempt=self._attempt, provider=self._provider))
 
     def _finish(self, out: list[Event], *, marker: bool) -> None:

@@ -10,11 +10,11 @@ Decoding the frames gives the events again, but for what this wire has no words 
   numbers of the parts are counted anew, log probabilities of thinking and of tool calls are left out.
 - A tool call without an id gets its part's, as in `headrace.Message.tool_calls`; the id, and the first name, stay.
 - Of what parts carry beside their text, the keys that servers of this kind send are written: anything of thinking (as
-  ``reasoning_details``, beside the last thinking that was written), ``extra_content`` of text, refusals and calls (of
-  calls before the finish).  Citations, images and server-side tools are written if they come whole, tool results and
-  the like not at all.
+  ``reasoning_details``, beside the last thinking that was written), ``extra_content`` of text, refusals and calls, that
+  of calls only before the finish.  Citations, images and server-side tools are written if they come whole, tool results
+  and the like not at all.
 - Steps and attempts are none: the first id stays, the model may change.  A `Reset` or a `PartReplace` after something
-  was written, a step after a finish, and a call that goes on after its choice's finish, become an error.
+  was written, a step after a finish, and a call or audio that goes on after its choice's, become an error.
 - Usage is one snapshot at the end, the sum of all attempts; the total is filled in if both its parts are known.
 - A finish keeps the provider's own word where there is one (set it to None for one of this wire), and loses its
   details.  ``stopped`` becomes ``stop``; ``cancelled``, ``timeout`` and ``truncated`` become an error; errors lose the
@@ -252,9 +252,9 @@ class OpenAIChatEncoder:
         if part.kind == "tool_call":
             part.said = True
             return self._fragment(part, {"function": {"arguments": text}})
-        if part.audio and not part.over:
-            return self._chunk(part.choice, {"audio": {"data": text}})
-        return b""
+        if not part.audio:
+            return b""
+        return self._late("audio") if part.over else self._chunk(part.choice, {"audio": {"data": text}})
 
     def _whole(self, event: PartWhole) -> bytes:
         part = self._parts[event.part] = _Part(event)
@@ -283,18 +283,18 @@ class OpenAIChatEncoder:
     def _fragment(self, part: _Part, fields: dict[str, Any]) -> bytes:
         part.data = None
         if part.over:
-            return self._unsayable("unsupported", "a tool call goes on after the finish of its choice")
+            return self._late("a tool call")
         return self._chunk(part.choice, {"tool_calls": [{"index": part.index, **fields}]})
 
     def _update(self, event: PartUpdate) -> bytes:
         part = self._parts[event.part]
         if part.kind == "tool_call":
             part.data = event.data
-            fields = _beside(part)
+            fields = {} if part.over else _beside(part)
             if event.name and not part.named:
                 part.named = True
                 fields["function"] = {"name": event.name}
-            return self._fragment(part, fields) if fields and not part.over else b""
+            return self._fragment(part, fields) if fields else b""
         part.data = {**(part.data or {}), **(event.data or {})}
         return self._rest(part) if part.said else b""
 
@@ -323,6 +323,9 @@ class OpenAIChatEncoder:
         self.done = True
         return last + self._counted() + DONE
 
+    def _late(self, what: str) -> bytes:
+        return self._unsayable("unsupported", f"{what} goes on after the finish of its choice")
+
     def _unsayable(self, kind: str, text: str) -> bytes:
         return self._fail(ErrorInfo(type=kind, message=text))
 
@@ -347,7 +350,7 @@ def _beside(part: _Part) -> dict[str, Any]:
         data = {k: v for k, v in part.data.items() if k not in ("text", "summary")}  # these would be read as thinking
         return {"reasoning_details": [data]}
     if part.audio:
-        return {"audio": part.data}
+        return {} if part.over else {"audio": part.data}
     if part.kind in _VOICES or part.kind == "tool_call":
         return {"extra_content": part.data["extra_content"]} if "extra_content" in part.data else {}
     return {}

@@ -21,7 +21,7 @@ def read_usage(raw: dict[str, Any]) -> Usage:
     if cached is None:
         cached = as_count(raw.get("prompt_cache_hit_tokens"))  # DeepSeek
     # xAI counts its thinking beside the completion: only its total tells
-    beside = bool(reasoning) and total == (prompt or 0) + (completion or 0) + (reasoning or 0)
+    beside = bool(reasoning and total == (prompt or 0) + (completion or 0) + reasoning)
     return Usage(
         input_tokens=prompt,
         output_tokens=completion,

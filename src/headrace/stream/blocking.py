@@ -1,0 +1,181 @@
+"""The runner for blocking code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from headrace.errors import TransportError
+from headrace.stream.base import StreamBase, now
+from headrace.transport.base import WaitExpired
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import TracebackType
+
+    from headrace.events import Event
+    from headrace.flow.exchange import Batch, Exchange
+    from headrace.message import Message
+    from headrace.transport.base import BlockingConnection
+    from headrace.wire.framing import Frame
+    from headrace.wire.registry import HTTPRequest
+
+
+class Stream(StreamBase):
+    """An answer while it is written, in blocking code. Use it in a ``with`` block; read it by one thread at a time.
+
+    Iterating gives `headrace.Event`s, an `End` last; then an outcome of ``failed``, ``truncated`` or ``timeout`` raises
+    its error, with what had arrived as `partial`.
+    """
+
+    def __init__(self, exchange: Exchange, connection: BlockingConnection, request: HTTPRequest) -> None:
+        super().__init__(exchange, request)
+        self._connection = connection
+        self._on_close: list[Callable[[], None]] = []
+
+    def on_close(self, callback: Callable[[], None]) -> None:
+        """Have something called once the stream is closed."""
+        self._on_close.append(callback)
+
+    def __enter__(self) -> Self:
+        """Send the request and wait for the response's headers.
+
+        Raises:
+            HeadraceError: if there is no stream to be had.
+        """
+        self._enter()
+        exchange = self._exchange
+        try:
+            exchange.start(now())
+            if exchange.cancel_requested:
+                self._take(exchange.cancel(now()))
+                return self
+            try:
+                head = self._connection.open(self._request, exchange.wait_s(now()))
+            except WaitExpired:
+                self._take(self._expired())
+            except TransportError as error:
+                self._take(exchange.fail(error, now()))
+            else:
+                self._take(exchange.head(head.status, head.headers, now()))
+                while head.status >= 300 and not exchange.done:
+                    self._pull()
+            if exchange.done:
+                self._connection.close(reuse=False)
+            self._raise_if_failed()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the upstream's socket now, if the answer has not ended."""
+        self.close()
+
+    def close(self) -> None:
+        """End the stream and close its socket; a second call does nothing."""
+        if self._state == "closed":
+            return
+        self._state = "closed"
+        exchange = self._exchange
+        try:
+            exchange.cancel(now())
+            self._connection.close(reuse=exchange.complete)
+        finally:
+            while self._on_close:
+                self._on_close.pop()()
+
+    def cancel(self) -> None:
+        """End the stream from any thread: the socket is cut now, the reader gets the end (outcome ``cancelled``)."""
+        self._exchange.cancel_requested = True
+        if not self._exchange.done:
+            self._connection.cut()
+
+    def __iter__(self) -> Iterator[Event]:
+        """Give the events."""
+        for event, _ in self._pairs():
+            yield event
+
+    @property
+    def raw_stream(self) -> Iterator[tuple[Event, Frame | None]]:
+        """Each event with the native frame that it came from; None where it came from no frame."""
+        return self._pairs()
+
+    def batches(self) -> Iterator[Batch]:
+        """Give what `raw_stream` gives, in lists: all that is there at once, never an empty one.
+
+        For who passes events on, and wants to write once what came at once.
+        """
+        self._check()
+        while True:
+            if batch := self._all():
+                yield batch
+            if not self._more():
+                break
+        self._raise_if_failed()
+
+    @property
+    def text_stream(self) -> Iterator[str]:
+        """The text of choice 0, piece by piece."""
+        for event, _ in self._pairs():
+            text = self.text_of(event)
+            if text:
+                yield text
+
+    def get_final_message(self) -> Message:
+        """Read to the end and give the message.
+
+        Raises:
+            HeadraceError: if the end is no success; its `partial` is what had arrived.
+        """
+        for _ in self._pairs():
+            pass
+        return self.message
+
+    def get_final_text(self) -> str:
+        """Read to the end and give the text of choice 0.
+
+        Raises:
+            HeadraceError: if the end is no success; its `partial` is what had arrived.
+        """
+        return self.get_final_message().text
+
+    def _pairs(self) -> Iterator[tuple[Event, Frame | None]]:
+        self._check()
+        while True:
+            while (pair := self._next()) is not None:
+                yield pair
+            if not self._more():
+                break
+        self._raise_if_failed()
+
+    def _more(self) -> bool:
+        """Wait for what comes next; False: nothing comes after the end."""
+        if self._exchange.done:
+            return False
+        self._begin_reading()
+        try:
+            self._pull()
+        finally:
+            self._reading.release()
+        return True
+
+    def _pull(self) -> None:
+        exchange = self._exchange
+        if exchange.cancel_requested:
+            self._take(exchange.cancel(now()))
+            return
+        try:
+            chunk = self._connection.read(exchange.wait_s(now()))
+        except WaitExpired:
+            self._take(self._expired())
+        except TransportError as error:
+            self._take(exchange.fail(error, now()))
+        else:
+            at = now()
+            self._take(exchange.feed(chunk, at) if chunk else exchange.eof(at))
+            if exchange.wait_s(at) == 0:  # frames without a token came all the time
+                self._take(exchange.expire(at))
+        if exchange.done and not exchange.complete:
+            self._connection.close(reuse=False)
