@@ -1,5 +1,9 @@
-"""What all tests share: hypothesis without its deadline, since no assertion here measures time; bare settings; servers."""
+"""What all tests share: bare settings, scripted servers, and hypothesis without its deadline.
 
+No assertion here measures time.
+"""
+
+import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,6 +30,15 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    """Switch the garbage collector off: it shall not be what closes a socket."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
 
 
 @pytest.fixture

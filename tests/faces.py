@@ -29,12 +29,19 @@ class Reading:
 
     @property
     def message(self) -> Message:
-        return self.stream.message
+        message: Message = self.stream.message
+        return message
 
     @property
     def text(self) -> str:
         """What was given out: not always what the message holds."""
         return "".join(e.text for e in self.events if isinstance(e, PartDelta) and e.kind == "text" and not e.choice)
+
+
+def stream_of(face: Face, *args: Any, **options: Any) -> Any:
+    """Make a stream, of the one face or the other."""
+    make: Any = headrace.stream if face == "sync" else headrace.astream
+    return make(*args, **options)
 
 
 def bounded(stream: Any, until: Any = None, limit: dict[str, Any] | None = None) -> Any:
@@ -51,8 +58,7 @@ def read(face: Face, *args: Any, until: Any = None, limit: dict[str, Any] | None
     Raises:
         UsageError: if the stream cannot be made at all.
     """
-    make: Any = headrace.stream if face == "sync" else headrace.astream
-    reading = Reading(bounded(make(*args, **options), until, limit), [])
+    reading = Reading(bounded(stream_of(face, *args, **options), until, limit), [])
 
     def blocking() -> None:
         with reading.stream as s:

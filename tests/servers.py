@@ -1,7 +1,7 @@
 """A scripted server: any bytes, in any pieces, cut at any place; and it notes when its peer went away.
 
-It runs an event loop in a thread of its own, on raw sockets, so that it can say what no HTTP server would.  A request is
-answered by a script, a list of steps:
+It runs an event loop in a thread of its own, on raw sockets, so that it can say what no HTTP server would.  A request
+is answered by a script, a list of steps:
 
     bytes            send them
     a Gate           wait until somebody opens it

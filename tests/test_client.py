@@ -12,9 +12,9 @@ import pytest
 import headrace
 from headrace import AsyncClient, Client, HeadraceError, TruncatedError, UsageError
 from headrace.config import load_config
-from tests.faces import FACES, KEY, Face
+from tests.faces import FACES, KEY, Face, stream_of
 from tests.servers import STALL, Server, chunked, head, open_sockets, whole
-from tests.wire.streams import DONE, chunk, choice, say, sse
+from tests.wire.streams import DONE, choice, chunk, say, sse
 
 pytestmark = pytest.mark.usefixtures("bare")
 
@@ -137,8 +137,7 @@ def test_a_configuration(face: Face, kind: Any, serve: Serve, tmp_path: Path) ->
     file.write_text(
         f'model = "mine/m"\n[providers.mine]\nbase_url = "{server.url}"\napi_key = "sk-file"', encoding="utf-8"
     )
-    make: Any = headrace.stream if face == "sync" else headrace.astream
-    s = make(None, "Hi", config=kind(file))
+    s = stream_of(face, None, "Hi", config=kind(file))
 
     def blocking() -> None:
         with s:
@@ -166,8 +165,7 @@ def test_timeouts_that_make_no_sense(times: Any) -> None:
 
 @pytest.mark.parametrize("face", FACES)
 def test_the_simulation_needs_no_network(face: Face) -> None:
-    make: Any = headrace.stream if face == "sync" else headrace.astream
-    s = make("sim/demo;seed=7;speed=max", "Hi")
+    s = stream_of(face, "sim/demo;seed=7;speed=max", "Hi")
 
     def blocking() -> None:
         with s:
@@ -277,8 +275,7 @@ async def test_closing_an_async_client_ends_its_open_streams(serve: Serve) -> No
 @pytest.mark.parametrize("face", FACES)
 def test_a_stream_of_the_module_closes_all_that_it_opened(face: Face, serve: Serve) -> None:
     server = serve(whole(HELLO))
-    make: Any = headrace.stream if face == "sync" else headrace.astream
-    s = make("m", "Hi", base_url=server.url)
+    s = stream_of(face, "m", "Hi", base_url=server.url)
     closed: list[str] = []
 
     async def note() -> None:

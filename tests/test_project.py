@@ -128,9 +128,7 @@ def test_wheel_holds_the_page_and_the_types(tmp_path: Path) -> None:
         names = {n for n in archive.namelist() if n.startswith("headrace/")}
     source = ROOT / "src"
     expected = {
-        p.relative_to(source).as_posix()
-        for p in (source / "headrace").rglob("*")
-        if p.is_file() and p.suffix != ".pyc"
+        p.relative_to(source).as_posix() for p in (source / "headrace").rglob("*") if p.is_file() and p.suffix != ".pyc"
     }
     assert names == expected
     assert "headrace/py.typed" in names

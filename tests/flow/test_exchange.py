@@ -518,6 +518,31 @@ def test_cancel_keeps_what_came() -> None:
     assert ours.cancel(102) == []
 
 
+@pytest.mark.parametrize("how", ["cancel", "break", "timeout"])
+def test_what_the_decoder_held_back_is_given_out(how: str) -> None:
+    ours = exchange("anthropic", timeouts=Timeouts(None, 5, None))
+    ours.head(200, SSE, 100)
+    held = block_start(0, "tool_use", id="toolu_1", name="f", input={"a": 1})
+    ours.feed(sse(message_start(), held), 100)
+    if how == "cancel":
+        ours.cancel(101)
+    elif how == "break":
+        ours.fail(BrokenStreamError("reset"), 101)
+    else:
+        ours.expire(106)
+    message = ours.message()
+    assert (message.tool_calls[0].arguments, message.parts[0].ended) == ('{"a":1}', True)
+    assert not ours.complete
+
+
+def test_what_the_decoder_held_back_behind_a_bound_stays_there() -> None:
+    ours = exchange()
+    ours.bound(Limit(chars=1))
+    ours.head(200, SSE, 100)
+    ours.feed(b'data: {"choices":[{"index":0,"delta":{"content":"a\\ud83d"}}]}\n\n', 100)
+    assert (ours.message().text, ours.message().outcome) == ("a", "stopped")
+
+
 def test_cancel_before_anything() -> None:
     ours = exchange()
     assert events(ours.cancel(100)) == [End(outcome="cancelled")]

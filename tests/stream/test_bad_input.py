@@ -3,8 +3,6 @@
 import asyncio
 import gzip
 import json
-import socket
-import ssl
 import traceback
 import tracemalloc
 import zlib
@@ -12,12 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-import trustme
 
-import headrace
 from headrace import (
     AuthenticationError,
-    ConnectError,
     FrameTooLarge,
     HeadraceError,
     InvalidRequestError,
@@ -29,7 +24,6 @@ from headrace import (
     RateLimitError,
     ServerError,
     StreamTimeoutError,
-    TLSError,
     TransportError,
     TruncatedError,
     UnexpectedResponseError,
@@ -37,7 +31,7 @@ from headrace import (
     UsageError,
     WireError,
 )
-from tests.faces import FACES, KEY, Face, ask, read
+from tests.faces import FACES, KEY, Face, ask, read, stream_of
 from tests.servers import CLOSE, LAST, RESET, STALL, Drip, Script, Server, chunked, head, whole
 from tests.wire.streams import DONE, block, chunk, message_start, messages, say, sse
 
@@ -45,6 +39,7 @@ pytestmark = pytest.mark.usefixtures("bare")
 
 Serve = Callable[..., Server]
 
+OVERLOADED = {"type": "error", "error": {"type": "overloaded_error", "message": "at capacity"}}
 HTML = b"<!DOCTYPE html><html><head><title>Log in</title></head><body>Welcome to the proxy</body></html>"
 
 
@@ -197,9 +192,8 @@ def test_a_redirect_is_not_followed(face: Face, status: int, serve: Serve) -> No
 def test_a_request_that_makes_no_sense(
     face: Face, model: Any, options: dict[str, Any], error: type[UsageError], words: str
 ) -> None:
-    make: Any = headrace.stream if face == "sync" else headrace.astream
     with pytest.raises(error) as caught:
-        make(model, **{"prompt": "Hi", **options})
+        stream_of(face, model, **{"prompt": "Hi", **options})
     assert words in str(caught.value)
     assert isinstance(caught.value, ValueError)
     for secret in ("sk-a", "sk-b", "ключ", "tok-1", KEY):
@@ -214,158 +208,6 @@ def test_an_address_that_is_none(face: Face, url: str) -> None:
     error = read(face, "m", "Hi", base_url=url).error
     assert isinstance(error, UsageError)
     assert "is not one of http:// or https:// with a host" in str(error)
-
-
-# -- no connection
-
-
-@pytest.mark.parametrize("face", FACES)
-def test_a_refused_connection(face: Face) -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))  # bound, so that nobody else gets it, and not listening
-        port = unused.getsockname()[1]
-        reading = read(face, "openai/m", "Hi", base_url=f"http://127.0.0.1:{port}/v1", api_key=KEY)
-    assert type(reading.error) is ConnectError
-    assert isinstance(reading.error, ConnectionError)
-    assert str(reading.error) == f"no connection to 127.0.0.1:{port}: Connection refused"
-    assert reading.error.info.provider == "openai"
-    assert reading.message.outcome == "failed"
-    assert KEY not in shown(reading.error)
-
-
-@pytest.mark.parametrize("face", FACES)
-def test_no_such_host(face: Face) -> None:
-    error = read(face, "m", "Hi", base_url="http://no-such-host.invalid/v1").error
-    assert type(error) is ConnectError
-    assert str(error).startswith("no connection to no-such-host.invalid:80: ")
-
-
-@pytest.mark.parametrize("face", FACES)
-def test_a_connection_that_takes_too_long(face: Face) -> None:
-    with socket.socket() as full, socket.socket() as one, socket.socket() as two:
-        full.bind(("127.0.0.1", 0))
-        full.listen(0)
-        for client in (one, two):
-            client.setblocking(False)
-            client.connect_ex(full.getsockname())
-        url = f"http://127.0.0.1:{full.getsockname()[1]}/v1"
-        error = read(face, "m", "Hi", base_url=url, connect_s=0.3).error
-    assert type(error) is ConnectError
-    assert str(error) == "no connection within the connect timeout"
-
-
-@pytest.mark.parametrize("face", FACES)
-def test_a_handshake_that_takes_too_long(face: Face) -> None:
-    with socket.socket() as silent:
-        silent.bind(("127.0.0.1", 0))
-        silent.listen()
-        url = f"https://127.0.0.1:{silent.getsockname()[1]}/v1"
-        error = read(face, "m", "Hi", base_url=url, connect_s=0.3).error
-    assert type(error) is ConnectError
-    assert str(error) == "no connection within the connect timeout"
-
-
-@pytest.mark.parametrize("face", FACES)
-def test_the_error_is_this_stream_s_not_the_one_that_is_being_handled(face: Face) -> None:
-    # as in a loop that retries: what went wrong before must not be told again
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{unused.getsockname()[1]}/v1"
-        try:
-            raise ssl.SSLCertVerificationError("of another stream")
-        except ssl.SSLError:
-            try:
-                raise TimeoutError("of yet another")
-            except TimeoutError:
-                error = read(face, "m", "Hi", base_url=url).error
-    assert type(error) is ConnectError
-    assert "another" not in str(error)
-
-
-# -- TLS
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture
-def tls(authority: trustme.CA) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    return context
-
-
-HELLO = whole(sse(say("Hello", "stop"), DONE))
-
-
-@pytest.mark.parametrize("face", FACES)
-def test_a_certificate_that_nobody_trusts(face: Face, tls: ssl.SSLContext, serve: Serve) -> None:
-    server = serve(HELLO, tls=tls)
-    error = read(face, **ask(server)).error
-    assert type(error) is TLSError
-    assert isinstance(error, ConnectError)
-    assert str(error).startswith("the server's certificate is not trusted: ")
-    assert "certificate verify failed" in str(error)
-    assert server.requests == []
-
-
-@pytest.mark.parametrize("face", FACES)
-def test_a_certificate_of_another_host(face: Face, authority: trustme.CA, serve: Serve) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("elsewhere.example").configure_cert(context)
-    ours = ssl.create_default_context()
-    authority.configure_trust(ours)
-    server = serve(HELLO, tls=context)
-    error = read(face, **ask(server, ssl_context=ours)).error
-    assert type(error) is TLSError
-    assert "127.0.0.1" in str(error)
-    assert server.requests == []
-
-
-@pytest.mark.parametrize("face", FACES)
-def test_no_tls_on_the_other_side(face: Face, serve: Serve) -> None:
-    server = serve(HELLO, greeting=b"HTTP/1.1 400 Bad Request\r\n\r\n")
-    error = read(face, **ask(server, base_url=server.url.replace("http:", "https:"))).error
-    assert type(error) is TLSError
-    assert str(error).startswith("no TLS connection: ")
-
-
-@pytest.mark.parametrize("face", FACES)
-@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
-def test_certificates_named_by_the_environment(
-    face: Face,
-    variable: str,
-    tls: ssl.SSLContext,
-    authority: trustme.CA,
-    serve: Serve,
-    tmp_path: Any,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    bundle = tmp_path / "ca.pem"
-    authority.cert_pem.write_to_path(str(bundle))
-    monkeypatch.setenv(variable, str(bundle))
-    reading = read(face, **ask(serve(HELLO, tls=tls)))
-    assert (reading.error, reading.text) == (None, "Hello")
-
-
-@pytest.mark.parametrize("face", FACES)
-def test_a_context_of_the_user_s_own(face: Face, tls: ssl.SSLContext, authority: trustme.CA, serve: Serve) -> None:
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
-    reading = read(face, **ask(serve(HELLO, tls=tls), ssl_context=context))
-    assert (reading.error, reading.text) == (None, "Hello")
-
-
-@pytest.mark.parametrize("face", FACES)
-def test_certificates_that_cannot_be_read(
-    face: Face, tls: ssl.SSLContext, serve: Serve, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/file.pem")
-    error = read(face, **ask(serve(HELLO, tls=tls))).error
-    assert isinstance(error, headrace.ConfigError)
-    assert "REQUESTS_CA_BUNDLE names '/no/such/file.pem', which cannot be read as certificates" in str(error)
 
 
 # -- an answer that is no stream
@@ -387,11 +229,11 @@ def test_html_instead_of_a_stream(face: Face, serve: Serve) -> None:
         ("openai", document(200, {"error": {"message": "at capacity", "type": "overloaded"}})),
         ("openai", whole(sse({"error": {"message": "at capacity", "code": "overloaded"}}))),
         ("openai", whole(b'event: error\ndata: {"message": "at capacity", "code": 503}\n\n')),
-        ("anthropic", document(200, {"type": "error", "error": {"type": "overloaded_error", "message": "at capacity"}})),
-        ("anthropic", whole(messages({"type": "error", "error": {"type": "overloaded_error", "message": "at capacity"}}))),
+        ("anthropic", document(200, OVERLOADED)),
+        ("anthropic", whole(messages(OVERLOADED))),
     ],
     ids=["openai document", "openai frame", "openai named frame", "anthropic document", "anthropic frame"],
-)  # fmt: skip
+)
 def test_200_with_an_error_inside(face: Face, wire: str, script: Script, serve: Serve) -> None:
     reading = read(face, **ask(serve(script), wire))
     assert type(reading.error) is OverloadedError
@@ -461,7 +303,9 @@ def test_the_server_resets_without_an_answer(face: Face, serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("face", FACES)
-@pytest.mark.parametrize("answer", [b"SSH-2.0-OpenSSH_9.2\r\n\r\n", b"HTTP/1.1 abc\r\n\r\n", b"\x15\x03\x01\x00\x02\x02"])
+@pytest.mark.parametrize(
+    "answer", [b"SSH-2.0-OpenSSH_9.2\r\n\r\n", b"HTTP/1.1 abc\r\n\r\n", b"\x15\x03\x01\x00\x02\x02"]
+)
 def test_an_answer_that_is_not_http(face: Face, answer: bytes, serve: Serve) -> None:
     error = read(face, **ask(serve([answer, CLOSE]), timeouts=(5, None, None))).error
     assert isinstance(error, TransportError)
@@ -575,7 +419,9 @@ def test_a_character_that_is_cut_by_the_chunks(face: Face, wire: str, serve: Ser
         body = "".join(f"data: {json.dumps(say(t), ensure_ascii=False)}\n\n" for t in text).encode()
         body += sse(chunk({"index": 0, "delta": {}, "finish_reason": "stop"}), DONE)
     else:
-        body = messages(message_start(), *block(0, text), {"type": "message_delta", "delta": {"stop_reason": "end_turn"}})
+        body = messages(
+            message_start(), *block(0, text), {"type": "message_delta", "delta": {"stop_reason": "end_turn"}}
+        )
         body = body.replace(json.dumps(text)[1:-1].encode(), text.encode()) + messages({"type": "message_stop"})
         assert text.encode() in body
     server = serve([head(), *[chunked(body[i : i + 1]) for i in range(len(body))], LAST])
@@ -606,8 +452,7 @@ def test_pings_and_then_the_end(face: Face, serve: Serve) -> None:
 @pytest.mark.parametrize("face", FACES)
 def test_an_error_is_caught_by_its_family(face: Face, serve: Serve) -> None:
     server = serve(document(429, {"error": {"message": "slow down"}}))
-    make: Any = headrace.stream if face == "sync" else headrace.astream
-    s = make(**ask(server))
+    s = stream_of(face, **ask(server))
     with pytest.raises(ProviderError) as caught:
         s.__enter__() if face == "sync" else asyncio.run(s.__aenter__())
     assert isinstance(caught.value, HeadraceError)

@@ -10,7 +10,8 @@ import pytest
 
 import headrace
 from headrace import End, StreamWarning, TruncatedError
-from tests.faces import FACES, KEY, Face, ask, read
+from headrace.config import read_config
+from tests.faces import FACES, KEY, Face, ask, read, stream_of
 from tests.servers import CLOSE, LAST, RESET, STALL, Gate, Script, Server, chunked, head, open_sockets, whole
 from tests.wire.streams import (
     DONE,
@@ -36,7 +37,14 @@ Serve = Callable[..., Server]
 
 STOP = {"type": "message_stop"}
 HELLO = sse(say("Hel"), say("lo"), chunk(choice(finish="stop")), chunk(usage=usage(3, 2)), DONE)
-HELLO_ANTHROPIC = messages(message_start(), *block(0, "Hello"), message_delta(), STOP)
+A_CALL = calls(tool(0, "c", "f", "{}"), finish="tool_calls")
+
+
+def stopped_by(reason: str) -> bytes:
+    return messages(message_start(), *block(0, "Hello"), message_delta(reason), STOP)
+
+
+HELLO_ANTHROPIC = stopped_by("end_turn")
 HALF = {"openai": sse(say("Hel")), "anthropic": messages(message_start(), *block(0, "Hel")[:-1])}
 
 
@@ -46,17 +54,15 @@ HALF = {"openai": sse(say("Hel")), "anthropic": messages(message_start(), *block
     [
         ("openai", HELLO, "complete", "stop"),
         ("openai", sse(say("Hello", "length"), DONE), "length", "length"),
-        ("openai", sse(say("Hello"), calls(tool(0, "c", "f", "{}"), finish="tool_calls"), DONE), "tool_calls", "tool_calls"),
+        ("openai", sse(say("Hello"), A_CALL, DONE), "tool_calls", "tool_calls"),
         ("openai", sse(say("Hello", "content_filter"), DONE), "filtered", "content_filter"),
         ("anthropic", HELLO_ANTHROPIC, "complete", "end_turn"),
-        ("anthropic", messages(message_start(), *block(0, "Hello"), message_delta("max_tokens"), STOP), "length", "max_tokens"),
-        ("anthropic", messages(message_start(), *block(0, "Hello"), message_delta("refusal"), STOP), "refused", "refusal"),
-        ("anthropic", messages(message_start(), *block(0, "Hello"), message_delta("pause_turn"), STOP), "paused", "pause_turn"),
+        ("anthropic", stopped_by("max_tokens"), "length", "max_tokens"),
+        ("anthropic", stopped_by("refusal"), "refused", "refusal"),
+        ("anthropic", stopped_by("pause_turn"), "paused", "pause_turn"),
     ],
-)  # fmt: skip
-def test_an_answer_that_ends_well(
-    face: Face, wire: str, body: bytes, outcome: str, native: str, serve: Serve
-) -> None:
+)
+def test_an_answer_that_ends_well(face: Face, wire: str, body: bytes, outcome: str, native: str, serve: Serve) -> None:
     reading = read(face, **ask(serve(whole(body)), wire))
     assert reading.error is None
     message = reading.message
@@ -72,11 +78,12 @@ def test_an_answer_that_ends_well(
 @pytest.mark.parametrize("wire", ["openai", "anthropic"])
 def test_cut_in_the_middle(face: Face, framing: str, wire: str, serve: Serve) -> None:
     body = HALF[wire]
-    script: Script = {
+    scripts: dict[str, Script] = {
         "chunked": [head() + chunked(body), CLOSE],
         "length": [head(framing=str(len(body) + 100)) + body, CLOSE],
         "close": [head(200, "text/event-stream", "request-id: req-9", framing="close") + body, CLOSE],
-    }[framing]
+    }
+    script = scripts[framing]
     reading = read(face, **ask(serve(script), wire))
     assert isinstance(reading.error, TruncatedError)
     assert "before the answer was complete" in str(reading.error)
@@ -111,8 +118,7 @@ def test_much_that_arrived_before_a_reset_is_given_out(face: Face, serve: Serve)
     body = sse(*[say("x" * 100) for _ in range(150)])
     gate = Gate()
     server = serve([head() + chunked(body, 1000), gate, RESET])
-    make: Any = headrace.stream if face == "sync" else headrace.astream
-    s = make(**ask(server))
+    s = stream_of(face, **ask(server))
     texts: list[str] = []
 
     def blocking() -> None:
@@ -145,14 +151,9 @@ def test_a_finish_without_the_marker_is_an_end_with_a_warning(face: Face, cut: s
 
 @pytest.mark.parametrize("face", FACES)
 @pytest.mark.parametrize("ends", [False, True])
-def test_the_marker_alone_is_no_success_unless_the_provider_s_row_says_so(
-    face: Face, ends: bool, serve: Serve
-) -> None:
+def test_the_marker_alone_is_no_success_unless_the_provider_s_row_says_so(face: Face, ends: bool, serve: Serve) -> None:
     server = serve(whole(sse(say("Hello"), DONE)))
-    config = headrace.client.load_config()
-    config = type(config)(
-        {**config.providers, "mine": headrace.targets.Provider(name="mine", base_url=server.url, marker_ends=ends)}, {}
-    )
+    config = read_config({"providers": {"mine": {"base_url": server.url, "marker_ends": ends}}}, "a test")
     reading = read(face, "mine/m", "Hi", config=config)
     assert reading.text == "Hello"
     assert reading.message.outcome == ("complete" if ends else "truncated")
@@ -304,7 +305,11 @@ def test_a_server_that_goes_after_its_last_frame(face: Face, last: Any, serve: S
 @pytest.mark.parametrize("face", FACES)
 @pytest.mark.parametrize("framing", ["close", "length"])
 def test_a_server_that_keeps_no_connection(face: Face, framing: str, serve: Serve) -> None:
-    start = head(framing="close") if framing == "close" else head(200, "text/event-stream", "connection: close", framing=str(len(HELLO)))
+    start = (
+        head(framing="close")
+        if framing == "close"
+        else head(200, "text/event-stream", "connection: close", framing=str(len(HELLO)))
+    )
     server = serve([start + HELLO, CLOSE])
     streams = two(face, server)
     assert [s.message.outcome for s in streams] == ["complete", "complete"]

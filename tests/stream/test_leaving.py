@@ -5,18 +5,16 @@ last reference's going that closed it.
 """
 
 import asyncio
-import gc
-import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 import headrace
 from headrace import HeadraceError, PartDelta, StreamTimeoutError
-from tests.faces import FACES, Face, ask, bounded
-from tests.servers import GONE_S, STALL, Drip, Gate, Peer, Script, Server, chunked, head, open_sockets
+from tests.faces import FACES, Face, ask, bounded, stream_of
+from tests.servers import GONE_S, STALL, Drip, Gate, Peer, Script, Server, chunked, head
 from tests.wire.streams import message_start, messages, say, sse
 
 pytestmark = pytest.mark.usefixtures("bare", "no_collector")
@@ -34,14 +32,6 @@ MOMENTS: dict[str, Script] = {
 }
 
 
-@pytest.fixture
-def no_collector() -> Iterator[None]:
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
-
-
 def run(face: Face, body: Callable[[], Any], asynchronous: Callable[[], Any]) -> Any:
     return body() if face == "sync" else asyncio.run(asynchronous())
 
@@ -49,11 +39,11 @@ def run(face: Face, body: Callable[[], Any], asynchronous: Callable[[], Any]) ->
 class Case:
     """A stream of a moment, and what the test wants to do to it."""
 
-    def __init__(self, serve: Serve, moment: str, **options: Any) -> None:
-        self.server = serve(MOMENTS[moment])
+    def __init__(self, server: Server, moment: str = "", **options: Any) -> None:
+        self.server = server
         self.moment = moment
         self.said = "Hel" if moment == "in the middle" else ""
-        self.options = ask(self.server, **options)
+        self.options = options
         self.reached = threading.Event()
         """The stream is at its moment, and about to wait for what never comes."""
 
@@ -122,8 +112,13 @@ def ended(face: Face, case: Case, s: Any) -> HeadraceError | None:
     return blocking() if face == "sync" else asyncio.run(asynchronous())
 
 
+def at(moment: str, serve: Serve, **options: Any) -> Case:
+    server = serve(MOMENTS[moment])
+    return Case(server, moment, **ask(server, **options))
+
+
 def make(face: Face, case: Case) -> Any:
-    return (headrace.stream if face == "sync" else headrace.astream)(**case.options)
+    return stream_of(face, **case.options)
 
 
 # -- leaving the block
@@ -131,7 +126,7 @@ def make(face: Face, case: Case) -> Any:
 
 @pytest.mark.parametrize("face", FACES)
 def test_break(face: Face, serve: Serve) -> None:
-    case = Case(serve, "in the middle")
+    case = at("in the middle", serve)
     s = make(face, case)
 
     def blocking() -> None:
@@ -154,7 +149,7 @@ def test_break(face: Face, serve: Serve) -> None:
 @pytest.mark.parametrize("face", FACES)
 @pytest.mark.parametrize("moment", ["before the first token", "in the middle"])
 def test_an_exception_in_the_block(face: Face, moment: str, serve: Serve) -> None:
-    case = Case(serve, moment)
+    case = at(moment, serve)
     s = make(face, case)
 
     def blocking() -> None:
@@ -181,7 +176,7 @@ def test_an_exception_in_the_block(face: Face, moment: str, serve: Serve) -> Non
 @pytest.mark.parametrize("face", FACES)
 @pytest.mark.parametrize("moment", ["before the first token", "in the middle"])
 def test_close_ends_it_at_once(face: Face, moment: str, serve: Serve) -> None:
-    case = Case(serve, moment)
+    case = at(moment, serve)
     s = make(face, case)
 
     def blocking() -> None:
@@ -210,7 +205,7 @@ def test_close_ends_it_at_once(face: Face, moment: str, serve: Serve) -> None:
 @pytest.mark.parametrize("face", FACES)
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_cancel_from_a_thread(face: Face, moment: str, serve: Serve) -> None:
-    case = Case(serve, moment)
+    case = at(moment, serve)
     s = make(face, case)
 
     def cancel() -> None:
@@ -228,7 +223,7 @@ def test_cancel_from_a_thread(face: Face, moment: str, serve: Serve) -> None:
 
 @pytest.mark.parametrize("moment", MOMENTS)
 async def test_cancel_from_a_task(moment: str, serve: Serve) -> None:
-    case = Case(serve, moment)
+    case = at(moment, serve)
     s = make("async", case)
 
     async def cancel() -> None:
@@ -244,7 +239,7 @@ async def test_cancel_from_a_task(moment: str, serve: Serve) -> None:
 
 @pytest.mark.parametrize("moment", MOMENTS)
 async def test_the_task_is_cancelled(moment: str, serve: Serve) -> None:
-    case = Case(serve, moment)
+    case = at(moment, serve)
     s = make("async", case)
 
     async def reading() -> None:
@@ -263,7 +258,7 @@ async def test_the_task_is_cancelled(moment: str, serve: Serve) -> None:
 @pytest.mark.parametrize("face", FACES)
 def test_cancel_within_the_loop_gives_nothing_more_but_the_end(face: Face, serve: Serve) -> None:
     server = serve([head() + chunked(sse(say("one"), say("two"), say("three"))), STALL])
-    s = (headrace.stream if face == "sync" else headrace.astream)(**ask(server))
+    s = stream_of(face, **ask(server))
     texts: list[str] = []
 
     def blocking() -> None:
@@ -289,7 +284,7 @@ def test_cancel_within_the_loop_gives_nothing_more_but_the_end(face: Face, serve
 @pytest.mark.parametrize("face", FACES)
 def test_cancel_before_entering_sends_nothing(face: Face, serve: Serve) -> None:
     server = serve()
-    s = (headrace.stream if face == "sync" else headrace.astream)(**ask(server))
+    s = stream_of(face, **ask(server))
     s.cancel()
 
     def blocking() -> list[Any]:
@@ -305,7 +300,7 @@ def test_cancel_before_entering_sends_nothing(face: Face, serve: Serve) -> None:
 
 
 def test_the_loop_may_be_gone_when_a_thread_cancels(serve: Serve) -> None:
-    case = Case(serve, "in the middle")
+    case = at("in the middle", serve)
     s = make("async", case)
 
     async def abandon() -> None:
@@ -329,7 +324,7 @@ def test_the_loop_may_be_gone_when_a_thread_cancels(serve: Serve) -> None:
     ids=["until", "until a predicate", "tokens", "characters"],
 )
 def test_a_condition_or_limit_is_met(face: Face, until: Any, limit: Any, serve: Serve) -> None:
-    case = Case(serve, "in the middle")
+    case = at("in the middle", serve)
     s = bounded(make(face, case), until, limit)
     assert ended(face, case, s) is None
     assert (s.message.outcome, s.message.text) == ("stopped", "Hel")
@@ -338,7 +333,7 @@ def test_a_condition_or_limit_is_met(face: Face, until: Any, limit: Any, serve: 
 @pytest.mark.parametrize("face", FACES)
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_limit_of_seconds(face: Face, moment: str, serve: Serve) -> None:
-    case = Case(serve, moment)
+    case = at(moment, serve)
     s = bounded(make(face, case), None, {"seconds": 0.5 if case.said else 0.1})
     assert ended(face, case, s) is None
     assert (s.message.outcome, s.message.text) == ("stopped", case.said)
@@ -360,7 +355,7 @@ def test_a_limit_of_seconds(face: Face, moment: str, serve: Serve) -> None:
     ],
 )
 def test_a_timeout(face: Face, moment: str, timeouts: Any, phase: str, serve: Serve) -> None:
-    case = Case(serve, moment, timeouts=timeouts)
+    case = at(moment, serve, timeouts=timeouts)
     s = make(face, case)
     error = ended(face, case, s)
     assert isinstance(error, StreamTimeoutError)
@@ -382,16 +377,14 @@ def test_a_timeout(face: Face, moment: str, timeouts: Any, phase: str, serve: Se
         ("anthropic", chunked(messages(message_start())), PING),
         ("anthropic", b"", PING),
     ],
+    ids=["comments", "blank lines", "comments later", "empty text later", "pings", "pings first"],
 )
 @pytest.mark.parametrize("phase", ["token", "total"])
-def test_keepalives_are_no_progress(
-    face: Face, wire: str, first: bytes, drip: bytes, phase: str, serve: Serve
-) -> None:
+def test_keepalives_are_no_progress(face: Face, wire: str, first: bytes, drip: bytes, phase: str, serve: Serve) -> None:
     server = serve([head() + first, Drip(drip)])
     times = (60, 60, 0.5) if phase == "total" else (60, 0.1, None) if first == HEL else (0.1, 60, None)
-    s = (headrace.stream if face == "sync" else headrace.astream)(**ask(server, wire, timeouts=times))
-    case = Case.__new__(Case)
-    case.server, case.moment, case.reached = server, "", threading.Event()
+    case = Case(server, **ask(server, wire, timeouts=times))
+    s = make(face, case)
     error = ended(face, case, s)
     assert isinstance(error, StreamTimeoutError)
     expected = "total" if phase == "total" else "idle" if first == HEL else "first_token"
@@ -403,246 +396,10 @@ def test_keepalives_are_no_progress(
 def test_tokens_move_the_idle_timeout_on(face: Face, serve: Serve) -> None:
     # each token within the time, all of them together far beyond it
     server = serve([head(), Drip(chunked(sse(say("x"))))])
-    s = (headrace.stream if face == "sync" else headrace.astream)(**ask(server, timeouts=(10, 0.6, None)))
-    bounded(s, None, {"chars": 40})
-    case = Case.__new__(Case)
-    case.server, case.moment, case.reached = server, "", threading.Event()
+    case = Case(server, **ask(server, timeouts=(10, 0.6, None)))
+    s = bounded(make(face, case), None, {"chars": 40})
     assert ended(face, case, s) is None
     assert (s.message.outcome, s.message.text) == ("stopped", "x" * 40)
-
-
-# -- before there is a connection
-
-
-class Listener:
-    """A socket that listens, and accepts nothing until it is asked to."""
-
-    def __init__(self, *, full: bool) -> None:
-        self.socket = socket.socket()
-        self.socket.bind(("127.0.0.1", 0))
-        self.socket.listen(0)
-        self.port: int = self.socket.getsockname()[1]
-        self._clients = [self._client() for _ in range(2 if full else 0)]
-
-    def _client(self) -> socket.socket:
-        client = socket.socket()
-        client.setblocking(False)
-        client.connect_ex(("127.0.0.1", self.port))
-        return client
-
-    def close(self) -> None:
-        for each in (self.socket, *self._clients):
-            each.close()
-
-
-@pytest.fixture
-def listen() -> Iterator[Callable[..., Listener]]:
-    listeners: list[Listener] = []
-
-    def start(*, full: bool = False) -> Listener:
-        listeners.append(Listener(full=full))
-        return listeners[-1]
-
-    yield start
-    for listener in listeners:
-        listener.close()
-
-
-def wait_connecting(port: int) -> None:
-    """Wait until the stream has its socket: the bound is on a hang."""
-    deadline = threading.Event()
-    for _ in range(2000):
-        if open_sockets(port):
-            return
-        deadline.wait(0.005)
-    raise AssertionError("nobody connects")
-
-
-def cancelled_meanwhile(face: Face, s: Any, port: int, others: int) -> None:
-    def cancel() -> None:
-        for _ in range(2000):
-            if open_sockets(port) > others:
-                break
-            threading.Event().wait(0.005)
-        s.cancel()
-
-    other = threading.Thread(target=cancel)
-    other.start()
-
-    def blocking() -> None:
-        with s:
-            assert [type(e) for e in s] == [headrace.End]
-            assert open_sockets(port) == others
-
-    async def asynchronous() -> None:
-        async with s:
-            assert [type(e) async for e in s] == [headrace.End]
-            await asyncio.sleep(0)
-            assert open_sockets(port) == others
-
-    run(face, blocking, asynchronous)
-    other.join()
-    assert s.message.outcome == "cancelled"
-
-
-@pytest.mark.parametrize("face", FACES)
-def test_cancel_while_it_connects(face: Face, listen: Callable[..., Listener]) -> None:
-    port = listen(full=True).port
-    make: Any = headrace.stream if face == "sync" else headrace.astream
-    s = make("m", "Hi", base_url=f"http://127.0.0.1:{port}/v1", connect_s=60.0)
-    cancelled_meanwhile(face, s, port, open_sockets(port))
-
-
-@pytest.mark.parametrize("face", FACES)
-def test_cancel_during_a_handshake_that_is_never_answered(face: Face, listen: Callable[..., Listener]) -> None:
-    listener = listen()
-    make: Any = headrace.stream if face == "sync" else headrace.astream
-    s = make("m", "Hi", base_url=f"https://127.0.0.1:{listener.port}/v1", connect_s=60.0)
-
-    def hello_then_cancel() -> None:
-        peer, _ = listener.socket.accept()
-        with peer:
-            peer.settimeout(GONE_S)
-            assert peer.recv(1)  # the handshake has begun
-            s.cancel()
-            while peer.recv(4096):
-                pass
-        closed.set()
-
-    closed = threading.Event()
-    other = threading.Thread(target=hello_then_cancel)
-    other.start()
-
-    def blocking() -> None:
-        with s:
-            assert closed.wait(GONE_S)
-            assert [type(e) for e in s] == [headrace.End]
-
-    async def asynchronous() -> None:
-        async with s:
-            assert await asyncio.to_thread(closed.wait, GONE_S)
-            assert [type(e) async for e in s] == [headrace.End]
-
-    run(face, blocking, asynchronous)
-    other.join()
-    assert s.message.outcome == "cancelled"
-
-
-@pytest.mark.parametrize("face", FACES)
-@pytest.mark.parametrize(("timeouts", "phase"), [((0.1, None, None), "first_token"), ((None, None, 0.1), "total")])
-@pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_timeout_before_there_is_a_connection(
-    face: Face, timeouts: Any, phase: str, scheme: str, listen: Callable[..., Listener]
-) -> None:
-    # http: nobody accepts; https: nobody answers the handshake
-    port = listen(full=scheme == "http").port
-    others = open_sockets(port)
-    make: Any = headrace.stream if face == "sync" else headrace.astream
-    s = make("m", "Hi", base_url=f"{scheme}://127.0.0.1:{port}/v1", connect_s=60.0, timeouts=timeouts)
-    with pytest.raises(StreamTimeoutError) as caught:
-        run(face, lambda: s.__enter__(), lambda: s.__aenter__())
-    assert caught.value.info.phase == phase
-    assert open_sockets(port) == others
-
-
-# -- a hundred times
-
-
-@pytest.mark.parametrize("face", FACES)
-@pytest.mark.parametrize("shared", [False, True], ids=["a client each", "one client"])
-def test_nothing_is_left_after_a_hundred(face: Face, shared: bool, serve: Serve) -> None:
-    server = serve(MOMENTS["in the middle"])
-    options = ask(server)
-    settings = {name: options.pop(name) for name in ("base_url", "api_key")}
-    kept: list[Any] = []
-
-    def blocking() -> None:
-        with headrace.Client(**settings) as client:
-            for n in range(100):
-                s = client.stream(**options) if shared else headrace.stream(**options, **settings)
-                kept.append(s)
-                with s:
-                    for _ in s.text_stream:
-                        if n % 2:
-                            s.cancel()
-                        else:
-                            break
-            assert open_sockets(server.port) == 0
-
-    async def asynchronous() -> None:
-        async with headrace.AsyncClient(**settings) as client:
-            for n in range(100):
-                s = client.stream(**options) if shared else headrace.astream(**options, **settings)
-                kept.append(s)
-                async with s:
-                    async for _ in s.text_stream:
-                        if n % 2:
-                            s.cancel()
-                        else:
-                            break
-            await asyncio.sleep(0)  # a transport closes its socket in the loop's next turn
-            assert open_sockets(server.port) == 0
-
-    run(face, blocking, asynchronous)
-    assert len(server.peers) == 100
-    assert all(peer.wait_gone() for peer in server.peers)
-
-
-async def test_cancelled_at_any_turn_of_the_loop(serve: Serve) -> None:
-    # the task is cancelled one turn later each time, from before the connection to the middle of the answer
-    server = serve(MOMENTS["in the middle"])
-    options = ask(server)
-    settings = {name: options.pop(name) for name in ("base_url", "api_key")}
-    kept: list[Any] = []
-
-    async def reading(s: Any) -> None:
-        async with s:
-            async for _ in s:
-                pass
-
-    async with headrace.AsyncClient(**settings) as client:
-        for turns in range(150):
-            s = client.stream(**options)
-            kept.append(s)
-            task = asyncio.create_task(reading(s))
-            for _ in range(turns):
-                await asyncio.sleep(0)
-            if turns % 3:
-                task.cancel()
-                with pytest.raises(asyncio.CancelledError):
-                    await task
-            else:
-                s.cancel()
-                await task
-            assert s.message.outcome == "cancelled"
-        for _ in range(3):
-            await asyncio.sleep(0)
-        assert open_sockets(server.port) == 0
-
-
-def test_cancelled_by_a_thread_at_any_time(serve: Serve) -> None:
-    server = serve(MOMENTS["in the middle"])
-    with headrace.Client(base_url=server.url) as client:
-        for n in range(100):
-            s = client.stream("m", "Hi")
-            begin = threading.Barrier(2)
-
-            def cancel(n: int = n, s: Any = s, begin: threading.Barrier = begin) -> None:
-                begin.wait()
-                for _ in range(n * 50):
-                    pass
-                s.cancel()
-
-            other = threading.Thread(target=cancel)
-            other.start()
-            begin.wait()
-            with s:
-                for _ in s:
-                    pass
-            other.join()
-            assert s.message.outcome == "cancelled"
-        assert open_sockets(server.port) == 0
-    assert all(peer.wait_gone() for peer in server.peers)
 
 
 # -- what a gate holds back
@@ -652,9 +409,8 @@ def test_cancelled_by_a_thread_at_any_time(serve: Serve) -> None:
 def test_the_model_is_not_asked_for_more_than_was_wanted(face: Face, serve: Serve) -> None:
     gate = Gate()
     server = serve([head() + HEL, gate, HEL * 1000])
-    s = bounded((headrace.stream if face == "sync" else headrace.astream)(**ask(server)), "Hel")
-    case = Case.__new__(Case)
-    case.server, case.moment, case.reached = server, "", threading.Event()
+    case = Case(server, **ask(server))
+    s = bounded(make(face, case), "Hel")
     assert ended(face, case, s) is None
     gate.open()
     assert server.peers[0].written == len(head() + HEL)

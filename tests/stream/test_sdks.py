@@ -104,7 +104,8 @@ OPENAI: dict[str, bytes] = {
 
 def openai_answer(chunks: list[Any]) -> Answer:
     """Add up raw chunks, as a user of the SDK does."""
-    answer, made = Answer(), {}
+    answer = Answer()
+    made: dict[int, list[str]] = {}
     for each in chunks:
         answer.id, answer.model = each.id, each.model
         if each.usage is not None:
@@ -118,7 +119,7 @@ def openai_answer(chunks: list[Any]) -> Answer:
                 one[0] += call.id or ""
                 one[1] += call.function.name or ""
                 one[2] += call.function.arguments or ""
-    answer.calls = [tuple(one) for one in made.values()]
+    answer.calls = [(one[0], one[1], one[2]) for one in made.values()]
     return answer
 
 
@@ -264,7 +265,9 @@ ANTHROPIC: dict[str, bytes] = {
 
 def anthropic_answer(events: list[Any]) -> Answer:
     """Add up raw events, as a user of the SDK does."""
-    answer, made, used = Answer(), {}, {}
+    answer = Answer()
+    made: dict[int, list[str]] = {}
+    used: dict[str, int] = {}
     for event in events:
         if event.type == "message_start":
             answer.id, answer.model = event.message.id, event.message.model
@@ -280,7 +283,7 @@ def anthropic_answer(events: list[Any]) -> Answer:
             answer.stop = event.delta.stop_reason
             used["output"] = event.usage.output_tokens
             used["input"] = event.usage.input_tokens or used["input"]
-    answer.calls = [tuple(one) for one in made.values()]
+    answer.calls = [(one[0], one[1], one[2]) for one in made.values()]
     answer.usage = (used["input"], used["output"])
     return answer
 
@@ -353,7 +356,7 @@ def test_anthropic_s_sdk_sees_the_same_error_in_band(face: Face, serve: Serve) -
         ask_anthropic(face, server)
     assert "Overloaded" in str(caught.value)
     assert "Overloaded" in str(reading.error)
-    assert reading.error.code == caught.value.body["error"]["type"]  # type: ignore[index,call-overload]
+    assert reading.error.code == caught.value.body["error"]["type"]  # type: ignore[index]
 
 
 @pytest.mark.parametrize("face", FACES)
@@ -366,5 +369,8 @@ def test_anthropic_s_sdk_asks_as_we_do(face: Face, serve: Serve) -> None:
     assert mine.headers["content-type"] == theirs.headers["content-type"]
     # one key, under the one or the other of the two names that the API reads
     for request in (mine, theirs):
-        assert KEY in (request.headers.get("x-api-key"), request.headers.get("authorization", "").removeprefix("Bearer "))
+        assert KEY in (
+            request.headers.get("x-api-key"),
+            request.headers.get("authorization", "").removeprefix("Bearer "),
+        )
         assert "anthropic-version" in request.headers

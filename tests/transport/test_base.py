@@ -3,7 +3,6 @@
 import errno
 import socket
 import ssl
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,16 @@ from headrace.transport.base import check_url, default_ssl_context, why_not
 pytestmark = pytest.mark.usefixtures("bare")
 
 
-@pytest.mark.parametrize("url", ["http://h", "https://h:8443/v1", "http://[::1]:80/v1", "http://127.0.0.1", "HTTP://H/"])
+@pytest.mark.parametrize(
+    "url", ["http://h", "https://h:8443/v1", "http://[::1]:80/v1", "http://127.0.0.1", "HTTP://H/"]
+)
 def test_an_address(url: str) -> None:
     check_url(url)
 
 
-@pytest.mark.parametrize("url", ["", "h", "h:80", "ftp://h", "sim:", "http://", "http://:80", "http://h:0x", "http://[::1"])
+@pytest.mark.parametrize(
+    "url", ["", "h", "h:80", "ftp://h", "sim:", "http://", "http://:80", "http://h:0x", "http://[::1"]
+)
 def test_no_address(url: str) -> None:
     with pytest.raises(UsageError, match="is not one of http:// or https:// with a host"):
         check_url(url)
@@ -69,14 +72,14 @@ def test_certificates_that_cannot_be_read(
     if content is not None:
         file.write_bytes(content)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(file))
-    with pytest.raises(ConfigError, match="REQUESTS_CA_BUNDLE names .*bad.pem.*cannot be read as certificates"):
+    with pytest.raises(ConfigError, match=r"REQUESTS_CA_BUNDLE names .*bad\.pem.*cannot be read as certificates"):
         default_ssl_context()
 
 
 @pytest.fixture
 def without_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
     """A system that has none: it cannot be had here otherwise."""
-    made: Callable[..., Any] = ssl.SSLContext
+    made: Any = ssl.SSLContext
     monkeypatch.setattr(ssl, "create_default_context", lambda: made(ssl.PROTOCOL_TLS_CLIENT))
     nothing = ssl.DefaultVerifyPaths(None, None, "", "", "", "")  # type: ignore[arg-type]
     monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: nothing)

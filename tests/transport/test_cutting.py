@@ -13,7 +13,7 @@ import trustme
 
 import headrace
 from headrace import End
-from tests.faces import FACES, Face
+from tests.faces import FACES, Face, stream_of
 from tests.servers import GONE_S, STALL, Server, chunked, head, open_sockets
 from tests.wire.streams import say, sse
 
@@ -82,9 +82,7 @@ def silent(authority: trustme.CA) -> Iterator[SilentTLS]:
 
 @pytest.mark.parametrize("face", FACES)
 @pytest.mark.parametrize("way", ["break", "cancel"])
-def test_a_tls_peer_that_says_no_farewell(
-    face: Face, way: str, silent: SilentTLS, authority: trustme.CA
-) -> None:
+def test_a_tls_peer_that_says_no_farewell(face: Face, way: str, silent: SilentTLS, authority: trustme.CA) -> None:
     trusting = ssl.create_default_context()
     authority.configure_trust(trusting)
     settings: dict[str, Any] = {"base_url": f"https://127.0.0.1:{silent.port}/v1", "ssl_context": trusting}
@@ -130,8 +128,7 @@ def test_a_server_that_does_not_read_the_request(face: Face, way: str) -> None:
         options["timeouts"] = (None, None, 0.3 if way == "deadline" else None)
         prompt = "x" * 20_000_000
         peers: list[socket.socket] = []
-        make: Any = headrace.stream if face == "sync" else headrace.astream
-        s = make("m", prompt, **options)
+        s = stream_of(face, "m", prompt, **options)
 
         def leave() -> None:
             peer, _ = listener.accept()
@@ -185,8 +182,7 @@ def test_a_server_that_does_not_read_the_request(face: Face, way: str) -> None:
 def test_connecting_and_sending_take_their_share_of_the_wait(face: Face, serve: Serve) -> None:
     # a deadline is one for all: it does not begin anew once there is a connection
     server = serve([STALL])
-    make: Any = headrace.stream if face == "sync" else headrace.astream
-    s = make("m", "Hi", base_url=server.url, connect_s=60.0, timeouts=(0.2, None, None))
+    s = stream_of(face, "m", "Hi", base_url=server.url, connect_s=60.0, timeouts=(0.2, None, None))
 
     async def enter() -> None:
         async with s:

@@ -105,6 +105,7 @@ class Exchange:
         self._headers: Mapping[str, str] = {}
         self._mode: Literal["wait", "sniff", "stream", "whole", "html", "refused"] = "wait"
         self._body = bytearray()
+        self._cut_short = False  # the end is our word, not the provider's
 
     # -- what a user sets and sees
 
@@ -123,7 +124,7 @@ class Exchange:
     @property
     def complete(self) -> bool:
         """Whether the answer was read to the provider's own end, so that its connection may be used again."""
-        return self._decoder.done and self._mode == "stream"
+        return self._decoder.done and self._mode == "stream" and not self._cut_short
 
     def error(self) -> HeadraceError | None:
         """Give the exception that the end stands for, with what had arrived; None: the end is no failure."""
@@ -346,8 +347,13 @@ class Exchange:
         self._take(batch, self._decoder.finish(), None, now)
 
     def _end(self, batch: Batch, outcome: Outcome, error: ErrorInfo | None, now: float) -> None:
-        """End it by our own word: what is open is closed first."""
+        """End it by our own word: what the decoder held back is given out, and what is open is closed first."""
         self._bounds = []
+        self._cut_short = True
+        if outcome != "stopped":  # what comes after a bound was met, is not wanted
+            for event in self._decoder.finish():
+                if isinstance(event, PartStart | PartDelta | PartEnd):
+                    self._emit(batch, event, None, now)
         for part in self._fold.open_parts():
             self._emit(batch, PartEnd(part, implicit=True), None, now)
         native = self._fold.message().native_stop_reason

@@ -26,7 +26,10 @@ class _Connector(aiohttp.TCPConnector):
     """Tells the request that is being opened which transport it got, new or of the pool."""
 
     async def connect(
-        self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Any],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's signature
     ) -> aiohttp.connector.Connection:
         connection = await super().connect(req, traces, timeout)
         _opening.get().transport = connection.transport
@@ -97,6 +100,7 @@ class _Connection:
         self._cut = False
         self._expired = False
         self._broken: Exception | None = None
+        self._fed = 0
         self._deadline: float | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -146,13 +150,13 @@ class _Connection:
         if self._broken is not None:
             raise self._broken
         content = self._response.content
+        self._fed = content.total_bytes
         self._arm(wait_s)
         try:
             return await content.readany()
         except WaitExpired as expired:
-            rest = _salvage(content) if content.exception() is expired else b""
-            if rest:
-                return rest
+            if content.exception() is expired:  # else it broke in the meantime, and the next read says so
+                _forget_exception(content)
             raise
         except (aiohttp.ClientError, OSError) as error:
             self._broken = BrokenStreamError(_CUT) if self._cut else _error(error)
@@ -175,7 +179,7 @@ class _Connection:
             return
         try:
             if reuse and not self._cut and self._broken is None:
-                with contextlib.suppress(aiohttp.ClientError, OSError):
+                with contextlib.suppress(aiohttp.ClientError, OSError, WaitExpired):
                     async with asyncio.timeout(SETTLE_S):
                         # the last frame has come; the end of the body mostly stands behind it
                         if not await response.content.readany():
@@ -221,9 +225,11 @@ class _Connection:
         if self._response is None:
             self._expired = True
             self._abort()
-        elif self._response.content.exception() is None:
-            # wakes the reader, and leaves the connection to the runner: something may have come in this very turn
-            self._response.content.set_exception(WaitExpired())
+            return
+        content = self._response.content
+        if content.exception() is None and not content.is_eof() and content.total_bytes == self._fed:
+            content.set_exception(WaitExpired())
+        # else something came in this very turn, and the reader is about to wake
 
     def _disarm(self) -> None:
         if self._timer is not None:
@@ -242,10 +248,14 @@ def _close_late(asked: asyncio.Task[aiohttp.ClientResponse]) -> None:
 
 
 def _salvage(content: Any) -> bytes:
-    """Take what a reader still held when it was given an exception: aiohttp itself drops it (seen in 3.14)."""
-    content._exception = None
+    """Take what a reader still held when its connection broke: aiohttp itself drops it (seen in 3.14)."""
+    _forget_exception(content)
     data: bytes = content.read_nowait()
     return data
+
+
+def _forget_exception(content: Any) -> None:
+    content._exception = None
 
 
 def _error(error: BaseException) -> Exception:

@@ -182,7 +182,7 @@ class _HTTPPool(urllib3.HTTPConnectionPool):
 
 
 class _HTTPSPool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _HTTPSConnection  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+    ConnectionCls = _HTTPSConnection  # pyright: ignore[reportAssignmentType]
 
 
 class BlockingTransport:
@@ -222,7 +222,8 @@ class BlockingTransport:
         with self._lock:
             self.closed = True
             for manager in self._pools.values():
-                for host in manager.pools.keys():  # urllib3 itself leaves them to the garbage collector
+                for host in manager.pools.keys():  # noqa: SIM118 - a container of urllib3's, no dict
+                    # urllib3 itself leaves them to the garbage collector
                     manager.pools[host].close()
                 manager.clear()
             self._pools.clear()
