@@ -121,9 +121,7 @@ def check(chunks: list[bytes]) -> None:
         "fold": folding(chunks).text,
     }
     if len(set(texts.values())) != 1 or not texts[BASELINE]:
-        sys.exit(
-            f"the candidates read different texts: { {name: text[:60] for name, text in texts.items()} }"
-        )
+        sys.exit(f"the candidates read different texts: { {name: text[:60] for name, text in texts.items()} }")
 
 
 def measure(chunks: list[bytes], *, events: int, rounds: int, seed: int = 1) -> dict[str, list[float]]:

@@ -362,7 +362,8 @@ def test_two_threads_read_at_once(serve: Serve) -> None:
 
     def reading(wait_s: float | None) -> bytes:
         reads.set()
-        return read_one(wait_s)
+        data: bytes = read_one(wait_s)
+        return data
 
     with s:
         next(s.text_stream)
