@@ -35,7 +35,6 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture
 def no_collector() -> Iterator[None]:
     """Switch the garbage collector off: it shall not be what closes a socket."""
-    gc.collect()
     gc.disable()
     yield
     gc.enable()

@@ -92,7 +92,8 @@ class StreamBase:
 
     def _next(self) -> tuple[Event, Frame | None] | None:
         """Give what is pending; after a cancel, only the end is."""
-        self._check()
+        if self._state != "open":
+            self._check()
         exchange = self._exchange
         if exchange.cancel_requested and not exchange.done:
             self._pending.clear()

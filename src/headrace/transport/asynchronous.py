@@ -93,7 +93,7 @@ class AsyncTransport:
 
 class _Connection:
     def __init__(self, transport: AsyncTransport) -> None:
-        self.transport: asyncio.BaseTransport | None = None
+        self.transport: asyncio.Transport | None = None
         self._of = transport
         self._response: aiohttp.ClientResponse | None = None
         self._request: asyncio.Task[aiohttp.ClientResponse] | None = None
@@ -201,7 +201,7 @@ class _Connection:
     def _end(self, asked: asyncio.Task[aiohttp.ClientResponse]) -> None:
         asked.cancel()
         asked.add_done_callback(_close_late)
-        if isinstance(self.transport, asyncio.WriteTransport):
+        if self.transport is not None:
             self.transport.abort()
 
     def _arm(self, wait_s: float | None) -> None:
