@@ -368,6 +368,23 @@ def test_a_break_before_the_first_byte_is_truncated() -> None:
     assert error_of(ours.fail(BrokenStreamError("reset"), 101)).type == "truncated"
 
 
+@pytest.mark.parametrize(("last", "outcome"), [(say("lo"), "truncated"), (say("lo", "stop"), "complete")])
+def test_a_break_behind_a_frame_s_data_keeps_the_frame(last: Any, outcome: str) -> None:
+    ours = exchange()
+    ours.head(200, SSE, 100)
+    ours.feed(sse(say("Hel"), last)[:-2], 100)
+    ours.fail(BrokenStreamError("reset"), 101)
+    assert (ours.message().text, ours.message().outcome) == ("Hello", outcome)
+
+
+def test_a_break_behind_the_marker_s_letters_is_no_end_by_us() -> None:
+    ours = exchange()
+    ours.head(200, SSE, 100)
+    ours.feed(sse(say("Hel"), DONE)[:-2], 100)
+    ours.fail(BrokenStreamError("reset"), 101)
+    assert ours.message().outcome == "truncated"
+
+
 def test_a_break_after_the_finish_is_an_end_with_a_warning() -> None:
     ours = exchange()
     ours.head(200, SSE, 100)

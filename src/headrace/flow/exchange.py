@@ -198,7 +198,10 @@ class Exchange:
             info = msgspec.structs.replace(error.info, provider=self._provider)
             self._end(batch, "failed", info, now)
         else:
-            self._broken(batch, error, now)
+            # a frame that lacks nothing but its last newline has arrived, as it has at a body's end
+            self._frames(batch, self._framer.finish(), now)
+            if not self.done:
+                self._broken(batch, error, now)
         return batch
 
     def expire(self, now: float) -> Batch:
