@@ -103,8 +103,9 @@ def test_a_row_makes_sense(provider: Provider) -> None:
     assert re.fullmatch(r"[a-z]+", provider.name)
     assert provider.wire in WIRES
     address = urlsplit(provider.base_url)
-    if provider.simulated or provider.name == "compatible":
+    if provider.simulated or not provider.base_url:  # the address is the user's to give
         assert not address.netloc
+        assert provider.simulated or provider.base_url_env
     elif provider.local:
         assert (address.scheme, address.hostname) == ("http", "127.0.0.1")
         assert provider.key_env == ()

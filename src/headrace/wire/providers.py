@@ -156,7 +156,7 @@ _ROWS = (
     ),
     Provider(
         name="snowflake",
-        base_url="https://localhost/api/v2/cortex/v1",  # an account's own address: SNOWFLAKE_CORTEX_BASE_URL
+        base_url="",  # an account's own address, to be given
         key_env=("SNOWFLAKE_PAT",),
         base_url_env=("SNOWFLAKE_CORTEX_BASE_URL",),
         marker_ends=True,  # it gives no finish reason
