@@ -261,8 +261,7 @@ class Fold:
                 part = self._parts[event.part]
                 part.name = event.name or part.name
                 part.call_id = event.call_id or part.call_id
-                if event.data:
-                    part.data = {**(part.data or {}), **event.data}
+                part.data = {**(part.data or {}), **event.data} if event.data else part.data
             case ChoiceFinish():
                 self._finishes[event.choice] = event
             case UsageUpdate():

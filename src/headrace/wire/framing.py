@@ -160,12 +160,10 @@ class SSEFramer:
             case b"data":  # no colon: an empty line of data
                 self._data.append(b"")
                 self._data_size += 1
-            case b"id":
-                if b"\0" not in value:
-                    self._id = value.decode("utf-8", "replace") or None
-            case b"retry":
-                if value.isdigit() and len(value) < 10:  # more is no time that anybody waits
-                    self.retry_ms = int(value)
+            case b"id" if b"\0" not in value:
+                self._id = value.decode("utf-8", "replace") or None
+            case b"retry" if value.isdigit() and len(value) < 10:  # more is no time that anybody waits
+                self.retry_ms = int(value)
             case _:
                 pass
 

@@ -48,7 +48,6 @@ from headrace.events import (
     StepUpdate,
     UsageUpdate,
 )
-from headrace.wire.lenient_json import as_dict
 
 if TYPE_CHECKING:
     from headrace.events import Event, Outcome, PartKind, Usage
@@ -161,20 +160,17 @@ class OpenAIChatEncoder:
                 return self._name(event.id, event.model)
             case StepUpdate():
                 return self._name(event.id, event.model)
-            case Reset():
-                if self._begun:
-                    return self._unsayable("retracted", "the answer began anew after something had been given out")
+            case Reset() if self._begun:
+                return self._unsayable("retracted", "the answer began anew after something had been given out")
             case Retract():
                 verdict = {event.reason: {"filtered": True}}
                 place = {"start_offset": event.start, "end_offset": event.end}
                 return self._chunk(event.choice, content_filter_results=verdict, content_filter_offsets=place)
             case End():
                 return self._end(event)
-            case Raw():
-                data = as_dict(event.data) or {}
-                if data.get("choices") == [] and data.get("object", "") == event.name:
-                    return b"data: " + _encode(data) + b"\n\n"
-            case _:  # warnings
+            case Raw(name, {"choices": []}) if event.data.get("object", "") == name:
+                return b"data: " + _encode(event.data) + b"\n\n"
+            case _:  # warnings, what a reset has nothing to take back from, frames of other wires
                 pass
         return b""
 
