@@ -219,7 +219,7 @@ class Server:
         self.came = threading.Semaphore(0)
         """One release a connection that has come."""
         self._scripts = list(scripts) or [[STALL]]
-        self._loop = asyncio.new_event_loop()
+        self._loop = asyncio.SelectorEventLoop()
         self._tls = tls
         self._thread = threading.Thread(target=self._loop.run_forever, name="scripted-server")
         self._thread.start()

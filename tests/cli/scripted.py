@@ -80,7 +80,7 @@ class Server:
     Attributes:
         requests: the bodies that came.
         headers: their headers, names in lower case.
-        gone: set once a peer went away while the script held or flooded it.
+        gone: set once a peer went away while the script held, flooded or answered it.
         errors: what scripts raised.
     """
 
@@ -136,5 +136,7 @@ class Server:
                 self.requests.append(body)
                 self.asked.set()
                 self._script(Peer(sock, body, self.gone))
+            except (BrokenPipeError, ConnectionResetError):
+                self.gone.set()  # a peer may leave at any moment; the test says whether it should have
             except Exception as error:  # noqa: BLE001 - shown by the test
                 self.errors.append(error)

@@ -535,6 +535,14 @@ def test_cancel_keeps_what_came() -> None:
     assert ours.cancel(102) == []
 
 
+def test_a_refusal_whose_body_stalls_is_not_waited_for() -> None:
+    ours = exchange(timeouts=Timeouts(None, None, None))
+    ours.head(401, {"content-type": "application/json"}, 103)
+    assert ours.wait_s(103) == 10
+    end = end_of(ours.expire(113))
+    assert (end.outcome, end.error and end.error.type) == ("failed", "authentication")
+
+
 @pytest.mark.parametrize("how", ["cancel", "break", "timeout"])
 def test_what_the_decoder_held_back_is_given_out(how: str) -> None:
     ours = exchange("anthropic", timeouts=Timeouts(None, 5, None))

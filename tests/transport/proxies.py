@@ -20,7 +20,7 @@ class Proxy:
         self._refuse = refuse
         self._silent = silent
         self._tasks: set[asyncio.Task[None]] = set()
-        self._loop = asyncio.new_event_loop()
+        self._loop = asyncio.SelectorEventLoop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy")
         self._thread.start()
         starting = asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=tls)

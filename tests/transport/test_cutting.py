@@ -5,7 +5,7 @@ import contextlib
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
@@ -13,13 +13,22 @@ import trustme
 
 import headrace
 from headrace import End
-from tests.faces import FACES, Face, stream_of
+from tests.faces import FACES, stream_of
 from tests.servers import GONE_S, STALL, Server, chunked, head, open_sockets
 from tests.wire.streams import say, sse
 
 pytestmark = pytest.mark.usefixtures("bare")
 
 Serve = Callable[..., Server]
+
+LOOPS = (*FACES, "uvloop")
+"""The gateway runs on uvloop, whose transports are classes of their own."""
+
+
+def run(face: str, coroutine: Coroutine[Any, Any, Any]) -> Any:
+    if face == "uvloop":
+        return pytest.importorskip("uvloop").run(coroutine)
+    return asyncio.run(coroutine)
 
 
 class SilentTLS:
@@ -80,9 +89,9 @@ def silent(authority: trustme.CA) -> Iterator[SilentTLS]:
     server.close()
 
 
-@pytest.mark.parametrize("face", FACES)
+@pytest.mark.parametrize("face", LOOPS)
 @pytest.mark.parametrize("way", ["break", "cancel"])
-def test_a_tls_peer_that_says_no_farewell(face: Face, way: str, silent: SilentTLS, authority: trustme.CA) -> None:
+def test_a_tls_peer_that_says_no_farewell(face: Any, way: str, silent: SilentTLS, authority: trustme.CA) -> None:
     trusting = ssl.create_default_context()
     authority.configure_trust(trusting)
     settings: dict[str, Any] = {"base_url": f"https://127.0.0.1:{silent.port}/v1", "ssl_context": trusting}
@@ -111,15 +120,19 @@ def test_a_tls_peer_that_says_no_farewell(face: Face, way: str, silent: SilentTL
             assert open_sockets(silent.port) == 0
             return s
 
-    s = blocking() if face == "sync" else asyncio.run(asynchronous())
+    s = blocking() if face == "sync" else run(face, asynchronous())
     assert (s.message.outcome, s.message.text) == ("cancelled", "Hel")
 
 
 @pytest.mark.parametrize(
     ("face", "way"),
-    [("sync", "cancel"), ("sync", "deadline"), ("async", "cancel"), ("async", "deadline"), ("async", "task")],
+    [
+        ("sync", "cancel"),
+        ("sync", "deadline"),
+        *[(loop, way) for loop in ("async", "uvloop") for way in ("cancel", "deadline", "task")],
+    ],
 )
-def test_a_server_that_does_not_read_the_request(face: Face, way: str) -> None:
+def test_a_server_that_does_not_read_the_request(face: Any, way: str) -> None:
     # the request is larger than what the system takes: most of it waits to be sent
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(GONE_S)
@@ -167,9 +180,9 @@ def test_a_server_that_does_not_read_the_request(face: Face, way: str) -> None:
         try:
             if way == "deadline":
                 with pytest.raises(headrace.StreamTimeoutError):
-                    blocking() if face == "sync" else asyncio.run(asynchronous())
+                    blocking() if face == "sync" else run(face, asynchronous())
             else:
-                blocking() if face == "sync" else asyncio.run(asynchronous())
+                blocking() if face == "sync" else run(face, asynchronous())
         finally:
             other.join()
         assert open_sockets(port) == 0
@@ -178,8 +191,8 @@ def test_a_server_that_does_not_read_the_request(face: Face, way: str) -> None:
             peer.close()
 
 
-@pytest.mark.parametrize("face", FACES)
-def test_connecting_and_sending_take_their_share_of_the_wait(face: Face, serve: Serve) -> None:
+@pytest.mark.parametrize("face", LOOPS)
+def test_connecting_and_sending_take_their_share_of_the_wait(face: Any, serve: Serve) -> None:
     # a deadline is one for all: it does not begin anew once there is a connection
     server = serve([STALL])
     s = stream_of(face, "m", "Hi", base_url=server.url, connect_s=60.0, timeouts=(0.2, None, None))

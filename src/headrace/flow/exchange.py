@@ -49,6 +49,7 @@ _MAX_REFUSAL = 64 * 1024  # of an error's body, in bytes
 _EARLY_S = 0.005  # event loops' timers may fire a little early
 # ends that are the model's own: if the provider gives no usage there, it gives none
 _OWN_ENDS = ("complete", "length", "tool_calls", "filtered", "refused", "paused")
+_REFUSAL_S = 10.0  # for its body to come; the status says enough by then
 _MAX_WHOLE = 16 * 1024 * 1024  # of an answer that came as one document
 
 
@@ -151,6 +152,8 @@ class Exchange:
         self._status, self._headers = status, headers
         self.timing.head_s = now - self._began
         self._mode = "sniff" if 200 <= status < 300 else "refused"
+        if self._mode == "refused":
+            self._deadlines.limit(self.timing.head_s + _REFUSAL_S)
         batch: Batch = []
         if self._simulated and self._mode == "sniff":
             text = "this is a simulation: no model was called, and nothing was sent anywhere"
