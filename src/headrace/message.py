@@ -92,11 +92,13 @@ class ToolCall(Struct, frozen=True):
             raise ValueError(f"the arguments of {self.name!r} are not JSON: {error}") from None
 
 
-class _Said(Struct, frozen=True):
-    """The views that a message and a choice share."""
+class _Said(Struct, frozen=True, kw_only=True):
+    """What a message and a choice share: parts, and views of them."""
+
+    parts: tuple[Part, ...] = ()
 
     def _own(self) -> tuple[Part, ...]:
-        raise NotImplementedError  # pragma: no cover
+        return self.parts
 
     def _joined(self, kind: PartKind) -> str:
         return "".join([p.text for p in self._own() if p.kind == kind])
@@ -126,14 +128,10 @@ class Choice(_Said, frozen=True, kw_only=True):
     """One of several alternative answers (``n > 1``)."""
 
     index: int = 0
-    parts: tuple[Part, ...] = ()
     stop_reason: StopReason | None = None
     native_stop_reason: str | None = None
     details: dict[str, Any] | None = None
     retractions: tuple[Retract, ...] = ()
-
-    def _own(self) -> tuple[Part, ...]:
-        return self.parts
 
 
 class Message(_Said, frozen=True, kw_only=True):
@@ -152,7 +150,6 @@ class Message(_Said, frozen=True, kw_only=True):
         warnings: oddities on the way.
     """
 
-    parts: tuple[Part, ...] = ()
     choices: tuple[Choice, ...] = ()
     outcome: Outcome | None = None
     native_stop_reason: str | None = None
