@@ -5,7 +5,7 @@ from typing import Any
 
 import headrace
 from headrace.message import Message
-from headrace.sim.script import Play, play
+from headrace.sim.provider import Play, play
 from tests.wire.streams import Decoded, decode
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from headrace.sim.answers import NOTICE
-from headrace.sim.code_blocks import LANGUAGES
+from headrace.sim.writing.answers import NOTICE
+from headrace.sim.writing.code_blocks import LANGUAGES
 from tests.sim.asking import answer, ask, body
 
 FIRST_LINE = f"> {NOTICE}\n"

@@ -11,7 +11,7 @@ import pytest
 import headrace
 from headrace.sim.asked import SPEED_VARIABLE, read
 from headrace.sim.pace import Tempo
-from headrace.sim.script import play
+from headrace.sim.provider import play
 from tests.sim.asking import answer, ask, body, played
 
 
@@ -148,7 +148,7 @@ def test_another_seed_gives_another_answer_and_another_prompt_another_id() -> No
 
 def test_the_answer_is_the_same_in_every_process() -> None:
     code = (
-        "import hashlib, json, sys; from tests.sim.asking import body, played; from headrace.sim.script import play;"
+        "import hashlib, json, sys; from tests.sim.asking import body, played; from headrace.sim.provider import play;"
         "print(hashlib.sha256(played(play(body('Tell me of rain', n=2)))).hexdigest())"
     )
     prints = [

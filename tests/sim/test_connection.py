@@ -11,7 +11,7 @@ import pytest
 import headrace
 from headrace.errors import BrokenStreamError
 from headrace.sim.connection import AsyncSimulation, BlockingSimulation
-from headrace.sim.script import play
+from headrace.sim.provider import play
 from headrace.transport.base import WaitExpired
 from headrace.wire.registry import HTTPRequest
 from tests.sim.asking import body, played

@@ -7,8 +7,8 @@ from hypothesis import given, strategies as st
 
 from headrace.sim.dice import Deck, Dice
 from headrace.sim.pace import Pace, Tempo
-from headrace.sim.tokens import count, cut
-from headrace.sim.topic import Topic, quoted
+from headrace.sim.writing.tokens import count, cut
+from headrace.sim.writing.topic import Topic, quoted
 from tests.sim.asking import ask
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 import headrace
-from headrace.sim.tokens import count, cut
+from headrace.sim.writing.tokens import count, cut
 from tests.sim.asking import answer, ask, body
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from headrace.sim.dice import Dice
-from headrace.sim.tool_arguments import arguments_for
+from headrace.sim.writing.tool_arguments import arguments_for
 from tests.sim.asking import ask
 
 WEATHER = {

@@ -1,16 +1,15 @@
 """The official SDKs read the same scripted answers, and agree with us on text, tool calls, usage and stop reason."""
 
-import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import anthropic
 import openai
 import pytest
 
-from headrace import Message, ProviderError
+from headrace import ProviderError
 from tests.faces import FACES, KEY, Face, ask, read
+from tests.sdks import ask_anthropic, ask_openai, ours
 from tests.servers import LAST, Script, Server, chunked, head, whole
 from tests.wire.streams import (
     DONE,
@@ -37,32 +36,6 @@ Serve = Callable[..., Server]
 
 TEXT = "Grüße, 日本語 and \U0001f600."
 STOP = {"type": "message_stop"}
-
-
-@dataclass
-class Answer:
-    """What somebody made of an answer, in the words of its wire."""
-
-    text: str = ""
-    thinking: str = ""
-    calls: list[tuple[str, str, str]] = field(default_factory=list)
-    stop: str | None = None
-    usage: tuple[int | None, int | None] | None = None
-    model: str | None = None
-    id: str | None = None
-
-
-def ours(message: Message) -> Answer:
-    used = (message.usage.input_tokens, message.usage.output_tokens)
-    return Answer(
-        text=message.text,
-        thinking=message.thinking,
-        calls=[(c.id, c.name, c.arguments) for c in message.tool_calls],
-        stop=message.native_stop_reason,
-        usage=None if used == (None, None) else used,
-        model=message.model,
-        id=message.id,
-    )
 
 
 def script(body: bytes, size: int | None) -> Script:
@@ -102,63 +75,6 @@ OPENAI: dict[str, bytes] = {
 }
 
 
-def openai_answer(chunks: list[Any]) -> Answer:
-    """Add up raw chunks, as a user of the SDK does."""
-    answer = Answer()
-    made: dict[int, list[str]] = {}
-    for each in chunks:
-        answer.id, answer.model = each.id, each.model
-        if each.usage is not None:
-            answer.usage = (each.usage.prompt_tokens, each.usage.completion_tokens)
-        for part in each.choices:
-            answer.text += part.delta.content or ""
-            answer.thinking += getattr(part.delta, "reasoning_content", None) or ""
-            answer.stop = part.finish_reason or answer.stop
-            for call in part.delta.tool_calls or ():
-                one = made.setdefault(call.index, ["", "", ""])
-                one[0] += call.id or ""
-                one[1] += call.function.name or ""
-                one[2] += call.function.arguments or ""
-    answer.calls = [(one[0], one[1], one[2]) for one in made.values()]
-    return answer
-
-
-def openai_final(done: Any) -> Answer:
-    [part] = done.choices
-    return Answer(
-        text=part.message.content or "",
-        thinking=getattr(part.message, "reasoning_content", None) or "",
-        calls=[(c.id, c.function.name, c.function.arguments) for c in part.message.tool_calls or ()],
-        stop=part.finish_reason,
-        usage=(done.usage.prompt_tokens, done.usage.completion_tokens) if done.usage else None,
-        model=done.model,
-        id=done.id,
-    )
-
-
-OPENAI_REQUEST: dict[str, Any] = {"model": "test-model", "messages": [{"role": "user", "content": "Hi"}]}
-
-
-def ask_openai(face: Face, server: Server, *, helper: bool = False) -> Answer:
-    settings: dict[str, Any] = {"base_url": server.url, "api_key": KEY, "max_retries": 0}
-
-    def blocking() -> Answer:
-        with openai.OpenAI(**settings) as client:
-            if helper:
-                with client.chat.completions.stream(**OPENAI_REQUEST) as stream:
-                    return openai_final(stream.get_final_completion())
-            return openai_answer(list(client.chat.completions.create(**OPENAI_REQUEST, stream=True)))
-
-    async def asynchronous() -> Answer:
-        async with openai.AsyncOpenAI(**settings) as client:
-            if helper:
-                async with client.chat.completions.stream(**OPENAI_REQUEST) as stream:
-                    return openai_final(await stream.get_final_completion())
-            return openai_answer([c async for c in await client.chat.completions.create(**OPENAI_REQUEST, stream=True)])
-
-    return blocking() if face == "sync" else asyncio.run(asynchronous())
-
-
 @pytest.mark.parametrize("face", FACES)
 @pytest.mark.parametrize("size", [None, 1])
 @pytest.mark.parametrize("scenario", OPENAI)
@@ -168,7 +84,7 @@ def test_openai_s_sdk_agrees(face: Face, size: int | None, scenario: str, serve:
     assert reading.error is None
     answer = ours(reading.message)
     assert answer.text or answer.calls
-    assert ask_openai(face, server) == answer
+    assert ask_openai(face, server.url) == answer
 
 
 @pytest.mark.parametrize("face", FACES)
@@ -176,7 +92,7 @@ def test_openai_s_sdk_agrees(face: Face, size: int | None, scenario: str, serve:
 def test_openai_s_helper_agrees(face: Face, scenario: str, serve: Serve) -> None:
     # (the helper makes errors of an answer's length and filter, since it parses)
     server = serve(whole(OPENAI[scenario]))
-    assert ask_openai(face, server, helper=True) == ours(read(face, **ask(server)).message)
+    assert ask_openai(face, server.url, helper=True) == ours(read(face, **ask(server)).message)
 
 
 @pytest.mark.parametrize("face", FACES)
@@ -186,7 +102,7 @@ def test_openai_s_sdk_sees_the_same_error_in_band(face: Face, serve: Serve) -> N
     reading = read(face, **ask(server))
     assert isinstance(reading.error, ProviderError)
     with pytest.raises(openai.APIError) as caught:
-        ask_openai(face, server)
+        ask_openai(face, server.url)
     assert caught.value.message in str(reading.error)
     assert caught.value.code == reading.error.code == "oops"
 
@@ -198,7 +114,7 @@ def test_openai_s_sdk_sees_the_same_refusal(face: Face, status: int, serve: Serv
     server = serve([head(status, "application/json", "x-request-id: req-1", framing=str(len(body))) + body])
     error = read(face, **ask(server)).error
     with pytest.raises(openai.APIStatusError) as caught:
-        ask_openai(face, server)
+        ask_openai(face, server.url)
     theirs = caught.value
     assert (theirs.status_code, theirs.request_id, theirs.code) == (error.status, error.request_id, error.code)
     names = {"PermissionDeniedError", "AuthenticationError", "NotFoundError", "RateLimitError"}
@@ -210,7 +126,7 @@ def test_openai_s_sdk_sees_the_same_refusal(face: Face, status: int, serve: Serv
 def test_openai_s_sdk_asks_as_we_do(face: Face, serve: Serve) -> None:
     server = serve(whole(OPENAI["text"]))
     read(face, **ask(server))
-    ask_openai(face, server)
+    ask_openai(face, server.url)
     mine, theirs = server.requests
     assert mine.line == theirs.line
     assert mine.headers["authorization"] == theirs.headers["authorization"]
@@ -263,67 +179,6 @@ ANTHROPIC: dict[str, bytes] = {
 }
 
 
-def anthropic_answer(events: list[Any]) -> Answer:
-    """Add up raw events, as a user of the SDK does."""
-    answer = Answer()
-    made: dict[int, list[str]] = {}
-    used: dict[str, int] = {}
-    for event in events:
-        if event.type == "message_start":
-            answer.id, answer.model = event.message.id, event.message.model
-            used = {"input": event.message.usage.input_tokens, "output": event.message.usage.output_tokens}
-        elif event.type == "content_block_start" and event.content_block.type == "tool_use":
-            made[event.index] = [event.content_block.id, event.content_block.name, ""]
-        elif event.type == "content_block_delta":
-            answer.text += getattr(event.delta, "text", "")
-            answer.thinking += getattr(event.delta, "thinking", "")
-            if event.delta.type == "input_json_delta":
-                made[event.index][2] += event.delta.partial_json
-        elif event.type == "message_delta":
-            answer.stop = event.delta.stop_reason
-            used["output"] = event.usage.output_tokens
-            used["input"] = event.usage.input_tokens or used["input"]
-    answer.calls = [(one[0], one[1], one[2]) for one in made.values()]
-    answer.usage = (used["input"], used["output"])
-    return answer
-
-
-def anthropic_final(done: Any) -> Answer:
-    of = {kind: [b for b in done.content if b.type == kind] for kind in ("text", "thinking", "tool_use")}
-    return Answer(
-        text="".join(b.text for b in of["text"]),
-        thinking="".join(b.thinking for b in of["thinking"]),
-        calls=[(b.id, b.name, b.input) for b in of["tool_use"]],
-        stop=done.stop_reason,
-        usage=(done.usage.input_tokens, done.usage.output_tokens),
-        model=done.model,
-        id=done.id,
-    )
-
-
-ANTHROPIC_REQUEST: dict[str, Any] = {**OPENAI_REQUEST, "max_tokens": 100}
-
-
-def ask_anthropic(face: Face, server: Server, *, helper: bool = False) -> Answer:
-    settings: dict[str, Any] = {"base_url": server.url.removesuffix("/v1"), "api_key": KEY, "max_retries": 0}
-
-    def blocking() -> Answer:
-        with anthropic.Anthropic(**settings) as client:
-            if helper:
-                with client.messages.stream(**ANTHROPIC_REQUEST) as stream:
-                    return anthropic_final(stream.get_final_message())
-            return anthropic_answer(list(client.messages.create(**ANTHROPIC_REQUEST, stream=True)))
-
-    async def asynchronous() -> Answer:
-        async with anthropic.AsyncAnthropic(**settings) as client:
-            if helper:
-                async with client.messages.stream(**ANTHROPIC_REQUEST) as stream:
-                    return anthropic_final(await stream.get_final_message())
-            return anthropic_answer([e async for e in await client.messages.create(**ANTHROPIC_REQUEST, stream=True)])
-
-    return blocking() if face == "sync" else asyncio.run(asynchronous())
-
-
 @pytest.mark.parametrize("face", FACES)
 @pytest.mark.parametrize("size", [None, 1])
 @pytest.mark.parametrize("scenario", ANTHROPIC)
@@ -333,7 +188,7 @@ def test_anthropic_s_sdk_agrees(face: Face, size: int | None, scenario: str, ser
     assert reading.error is None
     answer = ours(reading.message)
     assert answer.text or answer.calls
-    assert ask_anthropic(face, server) == answer
+    assert ask_anthropic(face, server.url) == answer
 
 
 @pytest.mark.parametrize("face", FACES)
@@ -343,7 +198,7 @@ def test_anthropic_s_helper_agrees(face: Face, scenario: str, serve: Serve) -> N
     message = read(face, **ask(server, "anthropic")).message
     answer: Any = ours(message)
     answer.calls = [(c.id, c.name, c.parsed()) for c in message.tool_calls]  # the helper parses the arguments
-    assert ask_anthropic(face, server, helper=True) == answer
+    assert ask_anthropic(face, server.url, helper=True) == answer
 
 
 @pytest.mark.parametrize("face", FACES)
@@ -353,7 +208,7 @@ def test_anthropic_s_sdk_sees_the_same_error_in_band(face: Face, serve: Serve) -
     reading = read(face, **ask(server, "anthropic"))
     assert isinstance(reading.error, ProviderError)
     with pytest.raises(anthropic.APIStatusError) as caught:
-        ask_anthropic(face, server)
+        ask_anthropic(face, server.url)
     assert "Overloaded" in str(caught.value)
     assert "Overloaded" in str(reading.error)
     assert reading.error.code == caught.value.body["error"]["type"]  # type: ignore[index]
@@ -363,7 +218,7 @@ def test_anthropic_s_sdk_sees_the_same_error_in_band(face: Face, serve: Serve) -
 def test_anthropic_s_sdk_asks_as_we_do(face: Face, serve: Serve) -> None:
     server = serve(whole(ANTHROPIC["text"]))
     read(face, **ask(server, "anthropic"))
-    ask_anthropic(face, server)
+    ask_anthropic(face, server.url)
     mine, theirs = server.requests
     assert mine.line == theirs.line
     assert mine.headers["content-type"] == theirs.headers["content-type"]

@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 from headrace.errors import BrokenStreamError
-from headrace.sim.script import Play, play
+from headrace.sim.provider import Play, play
 from headrace.transport.base import Head, WaitExpired
 
 if TYPE_CHECKING:

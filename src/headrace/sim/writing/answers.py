@@ -10,10 +10,10 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from headrace.sim import phrases
-from headrace.sim.code_blocks import LANGUAGES, code_block, named_languages
+from headrace.sim.writing import phrases
+from headrace.sim.writing.code_blocks import LANGUAGES, code_block, named_languages
 from headrace.sim.dice import Deck
-from headrace.sim.topic import Topic, quoted
+from headrace.sim.writing.topic import Topic, quoted
 
 if TYPE_CHECKING:
     from headrace.sim.asked import Asked

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from headrace.sim.dice import Dice
-    from headrace.sim.topic import Topic
+    from headrace.sim.writing.topic import Topic
 
 _PYTHON = '''\
 from dataclasses import dataclass

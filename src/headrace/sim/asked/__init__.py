@@ -23,7 +23,7 @@ from msgspec import Meta, Struct
 
 from headrace.sim.dice import stable_hash
 from headrace.sim.pace import Tempo
-from headrace.sim.tokens import count
+from headrace.sim.writing.tokens import count
 from headrace.wire.lenient_json import as_dict, as_text
 
 if TYPE_CHECKING:

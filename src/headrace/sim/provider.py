@@ -21,12 +21,12 @@ from headrace.events import (
     Usage,
     UsageUpdate,
 )
-from headrace.sim.answers import answer_text
+from headrace.sim.writing.answers import answer_text
 from headrace.sim.asked import Refused, read
 from headrace.sim.dice import Dice, stable_hash
 from headrace.sim.pace import Pace
-from headrace.sim.tokens import cut
-from headrace.sim.tool_arguments import arguments_for
+from headrace.sim.writing.tokens import cut
+from headrace.sim.writing.tool_arguments import arguments_for
 from headrace.wire.openai_chat.encode import OpenAIChatEncoder
 
 if TYPE_CHECKING:

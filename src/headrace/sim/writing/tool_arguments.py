@@ -6,7 +6,7 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
-from headrace.sim.topic import Topic
+from headrace.sim.writing.topic import Topic
 from headrace.wire.lenient_json import as_count, as_dict, as_list, as_text
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""What goes wrong, on demand: faults by name, and the habits of real servers (dialects)."""

@@ -1,0 +1,1 @@
+"""Scripts: which request is answered how."""
