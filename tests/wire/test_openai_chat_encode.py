@@ -143,6 +143,19 @@ def test_citations_images_and_server_side_tools_are_written_whole() -> None:
         assert deltas(PartWhole("p", kind, data=data), DONE) == [{field: [data]}]
 
 
+def test_the_entries_of_a_list_tell_their_place_from_the_second_on() -> None:
+    # openai-python's accumulator: "Expected list delta entry to have an `index` key"
+    cited = [PartWhole(str(place), "citation", data={"url": "u"}) for place in range(3)]
+    told = PartWhole("x", "citation", data={"url": "u", "index": 379})
+    places = [delta["annotations"][0].get("index") for delta in deltas(*cited, told, DONE)]
+    assert places == [None, 1, 2, 379]
+    thought: list[Event] = [PartWhole(part, "thinking", text="Hm.", data={"signature": part}) for part in "ab"]
+    details = [delta["reasoning_details"] for delta in deltas(*thought, DONE) if "reasoning_details" in delta]
+    assert details == [[{"signature": "a"}], [{"signature": "b", "index": 1}]]
+    other = PartWhole("o", "citation", 1, data={"url": "u"})
+    assert [d["annotations"] for d in deltas(cited[0], other, DONE)] == [[{"url": "u"}], [{"url": "u"}]]
+
+
 def test_a_model_that_changes_on_the_way_is_told_at_once() -> None:
     last, *_ = reversed(chunks(*TEXT, StepUpdate(model="other", id="ignored"), PartEnd("t"), DONE))
     assert (last["id"], last["model"]) == ("chatcmpl-1", "other")
@@ -202,8 +215,13 @@ def test_a_choice_of_several_says_its_role_when_it_begins() -> None:
 )
 def test_an_end_alone_finishes_the_answer(outcome: Outcome, word: str) -> None:
     assert chunks(End(outcome=outcome))[-1]["choices"][0]["finish_reason"] == word
-    native = chunks(End(outcome=outcome, native_stop_reason="because"))
-    assert native[-1]["choices"][0]["finish_reason"] == "because"
+    for native in ("end_turn", "because"):  # other wires' words, or nobody's
+        last = chunks(End(outcome=outcome, native_stop_reason=native))[-1]
+        assert last["choices"][0]["finish_reason"] == word
+    for native in ("stop", "length", "tool_calls", "content_filter", "function_call"):
+        for given in (ChoiceFinish(0, "complete", native), StreamWarning("odd", "none was given")):
+            last = chunks(given, End(outcome=outcome, native_stop_reason=native))[-1]
+            assert last["choices"][0]["finish_reason"] == native
 
 
 def test_a_finish_that_is_a_failure() -> None:
@@ -222,6 +240,7 @@ def test_an_end_that_is_no_success_is_an_error(outcome: Outcome) -> None:
         assert back.message.error is not None
         assert back.message.error.code == outcome
     assert last_error(text, End(outcome=outcome, error=info))["message"] == "it broke"
+    assert last_error(text, ChoiceFinish(0, "complete", "stop"), End(outcome=outcome, native_stop_reason="stop"))
 
 
 def test_an_error_keeps_status_and_request_id() -> None:

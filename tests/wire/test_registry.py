@@ -6,11 +6,14 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from headrace.wire.anthropic import AnthropicDecoder
+from headrace.events import PartWhole, Usage, UsageUpdate
+from headrace.message import fold
+from headrace.wire.anthropic import AnthropicDecoder, AnthropicEncoder
 from headrace.wire.framing import Frame, SSEFramer
-from headrace.wire.openai_chat import OpenAIChatDecoder
+from headrace.wire.openai_chat import OpenAIChatDecoder, OpenAIChatEncoder
 from headrace.wire.providers import PROVIDERS, Provider, WireName
-from headrace.wire.registry import WIRES, detect_wire, make_decoder, make_framer
+from headrace.wire.registry import WIRES, detect_wire, encode_message, make_decoder, make_encoder, make_framer
+from tests.wire.encoding import DONE as END, encode, start
 from tests.wire.streams import DONE, Decoded, checked, say, sse
 
 ROWS = list(PROVIDERS.values())
@@ -22,6 +25,23 @@ def test_every_wire_has_a_name_and_a_decoder() -> None:
     assert isinstance(make_decoder("openai-chat"), OpenAIChatDecoder)
     for wire in WIRES:
         assert isinstance(make_framer(wire), SSEFramer)
+
+
+def test_every_wire_has_an_encoder() -> None:
+    assert isinstance(make_encoder("anthropic"), AnthropicEncoder)
+    assert isinstance(make_encoder("openai-chat"), OpenAIChatEncoder)
+    events = [start(), PartWhole("t", text="x"), UsageUpdate(Usage(input_tokens=3)), END]
+    for wire in WIRES:
+        for data in (encode(events, wire), encode(events, wire, created=7, include_usage=False, pings=True)):
+            framer, decoder = make_framer(wire), make_decoder(wire)
+            assert checked([e for f in framer.feed(data) for e in decoder.feed(f)]).message.text == "x"
+            assert decoder.done
+    assert b'"created":7' in encode(events, "openai-chat", created=7)
+    assert b'"prompt_tokens"' in encode(events, "openai-chat")
+    assert b'"prompt_tokens"' not in encode(events, "openai-chat", include_usage=False)
+    assert b"event: ping" in encode(events, "anthropic", pings=True)
+    assert b"event: ping" not in encode(events, "anthropic")
+    assert b'"created":7' in encode_message("openai-chat", fold(events), created=7)
 
 
 def run(data: bytes, **habits: Any) -> Decoded:

@@ -1,4 +1,4 @@
-"""Providers' words for what went wrong, in HTTP bodies and inside streams, to our `ErrorInfo`.
+"""Providers' words for what went wrong, in HTTP bodies and inside streams, to our `ErrorInfo`; a status for it, out.
 
 Shapes read: OpenAI ``{"error": {message, type, param, code}}``, Anthropic ``{"type": "error", "error": {type, message},
 "request_id"}``, Groq and OpenRouter (``status_code``, a numeric ``code``), vLLM ``{"object": "error", message, code}``,
@@ -132,6 +132,31 @@ def retry_after_s(headers: Mapping[str, str], *, now_s: float | None = None) -> 
 def _seconds(date: str) -> float:
     moment = parsedate_to_datetime(date)
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+_STATUSES = {
+    "authentication": 401,
+    "permission_denied": 403,
+    "not_found": 404,
+    "rate_limit": 429,
+    "invalid_request": 400,
+    "unsupported": 400,
+    "usage": 400,
+    "timeout": 504,
+}
+
+
+def status_of(info: ErrorInfo, *, overloaded: int) -> tuple[int, str]:
+    """Give the HTTP status of a refusal, and the type of error that goes with it.
+
+    Args:
+        info: its own status counts, if it has one of an error.
+        overloaded: the status for a provider that has no room: 503, or Anthropic's 529.
+    """
+    if info.status is not None and 400 <= info.status < 600:
+        return info.status, type_for_status(info.status)
+    status = overloaded if info.type == "overloaded" else _STATUSES.get(info.type, 500)
+    return status, type_for_status(status)
 
 
 _ADVICE = {

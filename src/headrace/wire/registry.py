@@ -1,4 +1,4 @@
-"""Wires by name: which decoder, which request, which path and which way to show a key."""
+"""Wires by name: which decoder and encoder, which request, which path and which way to show a key."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from headrace.wire.lenient_json import as_dict, loads_leniently
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from headrace.errors import ErrorInfo
     from headrace.events import Event
+    from headrace.message import Message
     from headrace.request import Request
     from headrace.wire.framing import Frame
     from headrace.wire.providers import Provider, WireName
@@ -44,6 +46,39 @@ class Decoder(Protocol):
     def finish(self) -> list[Event]:
         """Say that no more frames come."""
         ...
+
+
+class Encoder(Protocol):
+    """A wire's encoder: a run's events in, whole frames out; see `headrace.wire.openai_chat.OpenAIChatEncoder`."""
+
+    done: bool
+
+    def feed(self, event: Event) -> bytes:
+        """Take an event in."""
+        ...
+
+    def finish(self) -> bytes:
+        """Say that no more events come."""
+        ...
+
+
+class _Room(Protocol):
+    """What a wire's package offers under the same name as the others'."""
+
+    def encode_request(self, request: Request, provider: Provider) -> dict[str, Any]:
+        """Write a request's body."""
+        ...
+
+    def encode_message(self, message: Message, *, created: int = 0) -> bytes:
+        """Write an answer's body."""
+        ...
+
+    def encode_failure(self, info: ErrorInfo) -> tuple[int, bytes]:
+        """Write a refusal's status and body."""
+        ...
+
+
+_ROOMS: dict[WireName, _Room] = {"openai-chat": openai_chat, "anthropic": anthropic}
 
 
 class HTTPRequest(Struct, frozen=True):
@@ -84,6 +119,34 @@ def make_decoder(
     )
 
 
+def make_encoder(wire: WireName, *, created: int = 0, include_usage: bool = True, pings: bool = False) -> Encoder:
+    """Make an encoder for a wire.
+
+    Args:
+        wire: its name.
+        created: seconds since the epoch, where the wire tells them.
+        include_usage: whether to write usage where the wire leaves that to the asker.
+        pings: whether to write the wire's own keepalive where its provider does.
+    """
+    if wire == "anthropic":
+        return anthropic.AnthropicEncoder(pings=pings)
+    return openai_chat.OpenAIChatEncoder(created=created, include_usage=include_usage)
+
+
+def encode_message(wire: WireName, message: Message, *, created: int = 0) -> bytes:
+    """Write a message that has ended as one JSON document, as a wire's answer that is not streamed.
+
+    `make_decoder` (its ``whole``) reads it back.  A message that is no success becomes its error, whose status
+    `encode_failure` tells.
+    """
+    return _ROOMS[wire].encode_message(message, created=created)
+
+
+def encode_failure(wire: WireName, info: ErrorInfo) -> tuple[int, bytes]:
+    """Write a refusal in a wire's own shape: the HTTP status, which is the error's own if it has one, and the body."""
+    return _ROOMS[wire].encode_failure(info)
+
+
 def make_framer(wire: WireName) -> SSEFramer:  # noqa: ARG001 - both wires are server-sent events
     """Make a framer for a wire."""
     return SSEFramer()
@@ -104,15 +167,13 @@ def encode_http(
         **provider.headers,
     }
     base = base_url.rstrip("/")
-    body: dict[str, Any]
+    body = _ROOMS[provider.wire].encode_request(request, provider)
     if provider.wire == "anthropic":
         url = base.removesuffix("/v1") + "/v1/messages"
-        body = anthropic.encode_request(request, provider)
         if key:
             sent["x-api-key"] = key
     else:
         url = base + "/chat/completions"
-        body = openai_chat.encode_request(request, provider)
         if key:
             sent["authorization"] = f"Bearer {key}"
     sent.update({name.lower(): value for name, value in (headers or {}).items()})

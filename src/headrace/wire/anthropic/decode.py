@@ -25,6 +25,7 @@ from headrace.events import (
     Usage,
     UsageUpdate,
 )
+from headrace.wire.anthropic.blocks import GROWING
 from headrace.wire.anthropic.frame import (
     Body,
     Delta,
@@ -52,15 +53,6 @@ if TYPE_CHECKING:
     from headrace.events import Event, Outcome, PartKind
     from headrace.wire.framing import Frame
     from headrace.wire.parts import OpenPart
-
-_GROWING: dict[str, PartKind] = {
-    "text": "text",
-    "thinking": "thinking",
-    "tool_use": "tool_call",
-    "server_tool_use": "server_tool_call",
-    "mcp_tool_use": "server_tool_call",
-    "compaction": "compaction",
-}
 
 _BY_DELTA: dict[str, str] = {
     "text_delta": "text",
@@ -232,7 +224,7 @@ class AnthropicDecoder:
         word = as_text(block.get("type"))
         if index in self._parts:
             self._block_end(out, index, implicit=True)
-        kind = _GROWING.get(word)
+        kind = GROWING.get(word)
         if kind is not None:
             self._grow(out, index, kind, block)
             return
@@ -277,7 +269,7 @@ class AnthropicDecoder:
             if word not in _BY_DELTA:
                 self._raw(out, word, frame)
                 return
-            part = self._parts.start(out, index, _GROWING[_BY_DELTA[word]], native_index=index, implicit=True)
+            part = self._parts.start(out, index, GROWING[_BY_DELTA[word]], native_index=index, implicit=True)
         match word:
             case "text_delta":
                 self._grown(out, part, delta.text)

@@ -13,7 +13,7 @@ from headrace.wire.lenient_json import as_count, as_dict, as_text, loads_frame, 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from headrace.events import StopReason
+    from headrace.events import Outcome, StopReason
     from headrace.wire.framing import Frame
 
 
@@ -106,6 +106,28 @@ def read_usage(raw: dict[str, Any]) -> Usage:
     )
 
 
+def write_usage(usage: Usage | None) -> dict[str, Any]:
+    """Write a usage object: the provider's own if it is of this wire, else its figures, counted as Anthropic counts."""
+    usage = usage or Usage()
+    if usage.raw and not usage.input_includes_cached and usage.raw.keys() & {"input_tokens", "output_tokens"}:
+        return {"input_tokens": 0, "output_tokens": 0, **usage.raw}
+    cached, written = usage.cached_input_tokens, usage.cache_write_tokens
+    read, said = usage.input_tokens or 0, usage.output_tokens or 0
+    if usage.input_includes_cached:
+        read = max(0, read - (cached or 0) - (written or 0))
+    if not usage.output_includes_reasoning:
+        said += usage.reasoning_tokens or 0
+    out: dict[str, Any] = {"input_tokens": read}
+    if written is not None:
+        out["cache_creation_input_tokens"] = written
+    if cached is not None:
+        out["cache_read_input_tokens"] = cached
+    out["output_tokens"] = said
+    if usage.reasoning_tokens is not None:
+        out["output_tokens_details"] = {"thinking_tokens": usage.reasoning_tokens}
+    return out
+
+
 # Anthropic's API reference, `stop_reason`; compaction is a beta's
 _REASONS: dict[str, StopReason] = {
     "end_turn": "complete",
@@ -122,3 +144,27 @@ _REASONS: dict[str, StopReason] = {
 def read_stop_reason(native: str) -> StopReason | None:
     """Give our word for a stop reason, or None if it is not known."""
     return _REASONS.get(native)
+
+
+_WORDS: dict[Outcome, str] = {
+    "complete": "end_turn",
+    "stopped": "end_turn",
+    "length": "max_tokens",
+    "tool_calls": "tool_use",
+    "paused": "pause_turn",
+    "filtered": "refusal",
+    "refused": "refusal",
+}
+
+
+def write_stop_reason(outcome: Outcome, native: str | None = None, *, sequence: bool = False) -> str | None:
+    """Give this wire's word for an outcome, or None if it is no success.
+
+    Args:
+        outcome: ours.
+        native: the provider's word; it stays if it is this wire's, and means the same.
+        sequence: whether a stop sequence of the caller's is known to have come.
+    """
+    if native is not None and read_stop_reason(native) == outcome:
+        return native
+    return "stop_sequence" if sequence and outcome in ("complete", "stopped") else _WORDS.get(outcome)

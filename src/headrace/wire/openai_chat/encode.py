@@ -12,14 +12,16 @@ Decoding the frames gives the events again, but for what this wire has no words 
 - Of what parts carry beside their text, the keys that servers of this kind send are written: anything of thinking (as
   ``reasoning_details``, beside the last thinking that was written), ``extra_content`` of text, refusals and calls, that
   of calls only before the finish.  Citations, images and server-side tools are written if they come whole, tool results
-  and the like not at all.
+  and the like not at all.  From the second on, the entries of a list tell their place as ``index`` if they have none:
+  the accumulators of OpenAI's libraries fail without it.
 - Steps and attempts are none: the first id stays, the model may change.  A `Reset` or a `PartReplace` after something
   was written, a step after a finish, and a call or audio that goes on after its choice's, become an error.
 - Usage is one snapshot at the end, the sum of all attempts; the total is filled in if both its parts are known.
-- A finish keeps the provider's own word where there is one (set it to None for one of this wire), and loses its
-  details.  ``stopped`` becomes ``stop``; ``cancelled``, ``timeout`` and ``truncated`` become an error; errors lose the
-  time to wait.  A `Retract` is written as Azure's late filter: the first of a choice counts, its place does not, and
-  the answer then is ``filtered``.
+- A finish keeps the provider's word if it is one of OpenAI's own five, since clients may know no others; any other
+  becomes the one for ours, and its details are lost.  ``stopped`` becomes ``stop``; ``refused`` and ``paused``, for
+  which OpenAI has no word, become ``refusal`` and ``pause_turn``, as its followers write them.  ``cancelled``,
+  ``timeout`` and ``truncated`` become an error; errors lose the time to wait.  A `Retract` is written as Azure's late
+  filter: the first of a choice counts, its place does not, and the answer then is ``filtered``.
 - Warnings are left out, and `Raw` if it is no frame of this wire.
 
 Sources: OpenAI's API reference (chat.completion.chunk, stream_options); what its followers add as `decode` reads it.
@@ -48,34 +50,16 @@ from headrace.events import (
     StepUpdate,
     UsageUpdate,
 )
+from headrace.wire.openai_chat.beside import LISTS, extra_content, is_audio, reasoning_detail
+from headrace.wire.openai_chat.failure import error_object
+from headrace.wire.openai_chat.usage import write_stop_reason, write_usage
 
 if TYPE_CHECKING:
-    from headrace.events import Event, Outcome, PartKind, Usage
+    from headrace.events import Event, PartKind, Usage
 
 DONE = b"data: [DONE]\n\n"
 
 _VOICES: dict[PartKind, str] = {"text": "content", "thinking": "reasoning_content", "refusal": "refusal"}
-_LISTS: dict[PartKind, str] = {"citation": "annotations", "media": "images", "server_tool_call": "executed_tools"}
-
-_FINISHES: dict[Outcome, str] = {
-    "complete": "stop",
-    "stopped": "stop",
-    "length": "length",
-    "tool_calls": "tool_calls",
-    "filtered": "content_filter",
-    "refused": "refusal",
-    "paused": "pause_turn",
-}
-
-_ERRORS = {
-    "authentication": "authentication_error",
-    "permission_denied": "permission_error",
-    "not_found": "not_found_error",
-    "rate_limit": "rate_limit_error",
-    "overloaded": "overloaded_error",
-    "invalid_request": "invalid_request_error",
-    "server": "server_error",
-}
 
 _encode = msgspec.json.encode
 
@@ -89,7 +73,7 @@ class _Part:
         self.kind: PartKind = event.kind
         self.choice = event.choice
         self.index = 0  # of a tool call, within its choice
-        self.audio = event.kind == "media" and (event.data or {}).get("type") == "audio"  # that grows
+        self.audio = is_audio(event.kind, event.data)
         self.named = bool(event.name)
         self.said = False  # whether text of it was written, or its end
         self.over = False  # whether its choice has finished since it began
@@ -117,6 +101,7 @@ class OpenAIChatEncoder:
         self._prefixes: dict[tuple[int, PartKind], bytes] = {}
         self._parts: dict[str, _Part] = {}
         self._calls: dict[int, int] = {}  # how many, by choice
+        self._entries: dict[tuple[int, str], int] = {}  # how many, by choice and list
         self._begun: set[int] = set()
         self._finished: set[int] = set()
         self._spent: Usage | None = None  # by the attempts before
@@ -151,7 +136,7 @@ class OpenAIChatEncoder:
                 for part in self._parts.values():
                     part.over = part.over or part.choice == event.choice
                 # "error" is no word of OpenAI's own, but its followers'
-                word = event.native_stop_reason or _FINISHES.get(event.stop_reason, "error")
+                word = write_stop_reason(event.stop_reason, event.native_stop_reason) or "error"
                 return self._chunk(event.choice, finish=word)
             case StepStart():
                 self._spent, self._usage = self._total(), None
@@ -229,10 +214,10 @@ class OpenAIChatEncoder:
             return self._grow(part, text) if text else b""
         part.said = True
         if event.logprobs and field != "reasoning_content":
-            delta, part.data = {field: text, **_beside(part)}, None
+            delta, part.data = {field: text, **self._beside(part)}, None
             return self._chunk(part.choice, delta, logprobs={"content": None, "refusal": None, field: event.logprobs})
         if part.data:
-            delta, part.data = {field: text, **_beside(part)}, None
+            delta, part.data = {field: text, **self._beside(part)}, None
             return self._chunk(part.choice, delta)
         key = (part.choice, part.kind)
         prefix = self._prefixes.get(key)
@@ -256,10 +241,9 @@ class OpenAIChatEncoder:
         part = self._parts[event.part] = _Part(event)
         if event.kind == "tool_call":
             return self._call(part, event, event.text)
-        if event.kind in _LISTS:
-            return self._chunk(event.choice, {_LISTS[event.kind]: [event.data]}) if event.data else b""
-        if part.kind == "thinking" and part.data and part.data.get("type") == "redacted_thinking":
-            part.data = {**part.data, "type": "reasoning.encrypted"}  # Anthropic's word, and OpenRouter's on this wire
+        if event.kind in LISTS:
+            entry = event.data and self._entry(event.choice, LISTS[event.kind], event.data)
+            return self._chunk(event.choice, entry) if entry else b""
         text = self._delta(PartDelta(event.part, event.text, event.kind, event.choice))
         part.said = True
         return text + self._rest(part)
@@ -272,7 +256,7 @@ class OpenAIChatEncoder:
             "id": event.call_id or event.part,
             "type": "function",
             "function": {"name": event.name or "", "arguments": arguments},
-            **_beside(part),
+            **self._beside(part),
         }
         return self._fragment(part, fragment)
 
@@ -286,7 +270,7 @@ class OpenAIChatEncoder:
         part = self._parts[event.part]
         if part.kind == "tool_call":
             part.data = event.data
-            fields = {} if part.over else _beside(part)
+            fields = {} if part.over else self._beside(part)
             if event.name and not part.named:
                 part.named = True
                 fields["function"] = {"name": event.name}
@@ -296,8 +280,26 @@ class OpenAIChatEncoder:
 
     def _rest(self, part: _Part) -> bytes:
         """Write what a part carries beside its text, if it was not written with the text."""
-        fields, part.data = _beside(part), None
+        fields, part.data = self._beside(part), None
         return self._chunk(part.choice, fields) if fields else b""
+
+    # -- what parts carry beside their text
+
+    def _beside(self, part: _Part) -> dict[str, Any]:
+        """Give the fields that say what a part carries beside its text."""
+        if not part.data:
+            return {}
+        if part.kind == "thinking":
+            return self._entry(part.choice, "reasoning_details", reasoning_detail(part.data))
+        if part.audio:
+            return {} if part.over else {"audio": part.data}
+        return extra_content(part.data) if part.kind in _VOICES or part.kind == "tool_call" else {}
+
+    def _entry(self, choice: int, field: str, data: dict[str, Any]) -> dict[str, Any]:
+        """Give a list with one more entry, its place told if it is not the first."""
+        place = self._entries.get((choice, field), 0)
+        self._entries[choice, field] = place + 1
+        return {field: [{**data, "index": place} if place and "index" not in data else data]}
 
     # -- ends
 
@@ -306,16 +308,16 @@ class OpenAIChatEncoder:
 
     def _counted(self) -> bytes:
         usage = self._total()
-        fields = _written(usage) if usage and self._include_usage else None
+        fields = write_usage(usage) if usage and self._include_usage else None
         return self._head + b'],"usage":' + _encode(fields) + b"}\n\n" if fields else b""
 
     def _end(self, event: End) -> bytes:
-        word = _FINISHES.get(event.outcome)
+        word = write_stop_reason(event.outcome, event.native_stop_reason)
         if word is None:
             text = "the answer was cancelled" if event.outcome == "cancelled" else "the answer failed"
             return self._fail(event.error or ErrorInfo(type=event.outcome, message=text))
         main = min(self._begun, default=0)
-        last = b"" if main in self._finished else self._chunk(main, finish=event.native_stop_reason or word)
+        last = b"" if main in self._finished else self._chunk(main, finish=word)
         self.done = True
         return last + self._counted() + DONE
 
@@ -327,8 +329,7 @@ class OpenAIChatEncoder:
 
     def _fail(self, info: ErrorInfo) -> bytes:
         self.done = True
-        kind = _ERRORS.get(info.type, info.type)
-        error: dict[str, Any] = {"message": info.message, "type": kind, "param": None, "code": info.code}
+        error = error_object(info)
         if info.status is not None:
             error["status_code"] = info.status
         more = {"error": error} if info.request_id is None else {"error": error, "request_id": info.request_id}
@@ -336,43 +337,3 @@ class OpenAIChatEncoder:
 
 
 _SUFFIX = b'},"logprobs":null,"finish_reason":null}]}\n\n'
-
-
-def _beside(part: _Part) -> dict[str, Any]:
-    """Give the fields that say what a part carries beside its text."""
-    if not part.data:
-        return {}
-    if part.kind == "thinking":
-        data = {k: v for k, v in part.data.items() if k not in ("text", "summary")}  # these would be read as thinking
-        return {"reasoning_details": [data]}
-    if part.audio:
-        return {} if part.over else {"audio": part.data}
-    if part.kind in _VOICES or part.kind == "tool_call":
-        return {"extra_content": part.data["extra_content"]} if "extra_content" in part.data else {}
-    return {}
-
-
-def _written(usage: Usage) -> dict[str, Any]:
-    """Write a usage object: the provider's own if it is of this wire, else its figures, counted as OpenAI counts."""
-    if usage.raw and usage.raw.keys() & {"prompt_tokens", "completion_tokens"}:
-        return usage.raw
-    prompt, completion, total = usage.input_tokens, usage.output_tokens, usage.total_tokens
-    if prompt is not None and not usage.input_includes_cached:
-        prompt += (usage.cached_input_tokens or 0) + (usage.cache_write_tokens or 0)
-    if completion is not None and not usage.output_includes_reasoning:
-        completion += usage.reasoning_tokens or 0
-    if total is None and prompt is not None and completion is not None:
-        total = prompt + completion
-    inputs = _known(cached_tokens=usage.cached_input_tokens, cache_write_tokens=usage.cache_write_tokens)
-    outputs = _known(reasoning_tokens=usage.reasoning_tokens)
-    return _known(
-        prompt_tokens=prompt,
-        completion_tokens=completion,
-        total_tokens=total,
-        prompt_tokens_details=inputs or None,
-        completion_tokens_details=outputs or None,
-    )
-
-
-def _known(**fields: Any) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value is not None}
