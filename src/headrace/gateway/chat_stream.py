@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from headrace.events import Event
+    from headrace.flow.exchange import Batch
     from headrace.message import Message
     from headrace.stream import AsyncStream
     from headrace.targets import Target
@@ -117,9 +118,7 @@ class ChatStream(Response):
         try:
             async with stream:
                 async for batch in stream.batches():
-                    frames = [frame for event, _ in batch if (frame := self._content(event))]
-                    if frames:
-                        await self._write(b"".join(frames))
+                    await self._write_batch(batch)
                 if stream.message.outcome != "cancelled":
                     # Inside the block: the upstream may take a moment to let go.
                     await self._write(self._last_frame(stream.message) + _DONE, more=False)
@@ -130,6 +129,17 @@ class ChatStream(Response):
         except Exception:
             await self._write(_error_frame(_BUG), more=False)
             raise
+
+    async def _write_batch(self, batch: Batch) -> None:
+        """Write at once what came at once; also what came before something that cannot be said here."""
+        frames: list[bytes] = []
+        try:
+            for event, _ in batch:
+                if (frame := self._content(event)) is not None:
+                    frames.append(frame)
+        finally:
+            if frames:
+                await self._write(b"".join(frames))
 
     def _content(self, event: Event) -> bytes | None:
         text = self._stream.text_of(event)

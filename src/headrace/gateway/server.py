@@ -60,7 +60,8 @@ def run_server(
         family, address = _resolve(host, port)
     except HeadraceError as error:
         return _fail(str(error), 2)
-    sock = socket.socket(family)
+    # with its protocol named, asyncio sends small writes at once (TCP_NODELAY)
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     with sock:
         if os.name == "posix":
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a server that ended leaves the port waiting
