@@ -84,7 +84,7 @@ def test_one_that_is_not_toml(content: bytes, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        ({"modle": "x", "a": 1}, r"f: unknown keys: a, modle \(known: model, providers\)"),
+        ({"modle": "x", "a": 1}, r"f: unknown keys: a, modle \(known: model, providers, sim\)"),
         ({"model": 3}, "f: model must be a text like 'provider/model'"),
         ({"providers": []}, r"f: providers must be tables, \[providers.NAME\]"),
         ({"providers": {"x": 3}}, r"f: \[providers.x\] must be a table"),

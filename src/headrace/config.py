@@ -75,9 +75,9 @@ def read_config(value: dict[str, Any], where: str) -> Config:
     Raises:
         ConfigError: naming the key that is wrong.
     """
-    unknown = value.keys() - {"model", "providers"}
+    unknown = value.keys() - {"model", "providers", "sim"}  # the last: for `headrace sim`, which reads it itself
     if unknown:
-        raise ConfigError(f"{where}: unknown keys: {', '.join(sorted(unknown))} (known: model, providers)")
+        raise ConfigError(f"{where}: unknown keys: {', '.join(sorted(unknown))} (known: model, providers, sim)")
     model: Any = value.get("model")
     rows: Any = value.get("providers", {})
     if not isinstance(model, str | None):

@@ -13,13 +13,15 @@ import pytest
 import headrace
 from tests.cli.running import BOUND_S, environment, run, start, unboxed
 
+COMMANDS = ("chat", "decode", "fault-proxy", "models", "record", "replay", "serve", "sim")
+
 
 def test_version(tmp_path: Path) -> None:
     done = run(tmp_path, "--version")
     assert (done.returncode, done.stdout) == (0, f"headrace {headrace.__version__}\n")
 
 
-@pytest.mark.parametrize("command", [(), ("chat",), ("decode",), ("models",), ("serve",)])
+@pytest.mark.parametrize("command", [(), *[(name,) for name in COMMANDS]])
 def test_help_names_the_exit_codes(tmp_path: Path, command: tuple[str, ...]) -> None:
     done = run(tmp_path, *command, "--help")
     assert done.returncode == 0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from headrace.sim.asked import SPEED_VARIABLE
+from headrace.sim.provider import SPEED_VARIABLE
 
 
 @pytest.fixture(autouse=True)

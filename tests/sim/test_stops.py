@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 import headrace
+from headrace.sim import Answer, Scenario, ToolUse
 from headrace.sim.writing.tokens import count, cut
-from tests.sim.asking import answer, ask, body
+from tests.sim.asking import answer, ask, body, said
 
 
 def test_max_tokens_end_it_by_its_length() -> None:
@@ -33,6 +34,21 @@ def test_max_tokens_end_it_by_its_length() -> None:
 def test_a_stop_sequence_ends_it_and_is_not_said(stop: Any, before: str) -> None:
     message = ask("Tell me about rain", stop=stop)
     assert (message.text, message.outcome, message.native_stop_reason) == (before, "complete", "stop")
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("wire", ["openai-chat", "anthropic"])
+def test_what_comes_after_a_stop_sequence_is_not_said(wire: Any, stream: bool) -> None:
+    scenario = Scenario(answer=Answer(thinking="END", text="one END two", tools=(ToolUse(name="add"),)))
+    field = "stop" if wire == "openai-chat" else "stop_sequences"
+    message = said(scenario, wire=wire, stream=stream, **{field: ["END", "two"]}).message
+    assert (message.thinking, message.text, message.tool_calls) == ("END", "one ", [])
+    assert (message.outcome, message.native_stop_reason) == (
+        "complete",
+        "stop" if wire == "openai-chat" else "stop_sequence",
+    )
+    [choice] = message.choices
+    assert choice.details == (None if wire == "openai-chat" else {"stop_sequence": "END"})
 
 
 def test_until_and_limit_end_it() -> None:

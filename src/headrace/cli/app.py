@@ -8,8 +8,12 @@ import typer
 
 from headrace.cli.chat import chat
 from headrace.cli.decode import decode
+from headrace.cli.fault_proxy import fault_proxy
 from headrace.cli.models import models
+from headrace.cli.record import record
+from headrace.cli.replay import replay
 from headrace.cli.serve import serve
+from headrace.cli.sim import sim
 
 EXIT_CODES = (
     "**Exit codes**: 0 done · 1 it failed (the provider, the connection, a timeout, a file) · 2 asked in a way that "
@@ -44,5 +48,5 @@ def root(
     """Stream language-model output: at a terminal, in a pipe, to a browser."""
 
 
-for command in (chat, decode, models, serve):
+for command in (chat, decode, fault_proxy, models, record, replay, serve, sim):
     app.command(epilog=EXIT_CODES)(command)

@@ -10,14 +10,12 @@ one seed gives one play, byte for byte, however fast it is played.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from collections.abc import Iterator
+from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from headrace.wire.providers import WireName
+from headrace.wire.providers import WireName
 
 ActKind = Literal["eof", "close", "reset", "stall", "hold", "refuse"]
 
@@ -126,5 +124,5 @@ class Source(Protocol):
     """What answers calls. It is asked from one thread at a time."""
 
     def play(self, call: Call) -> Play:
-        """Answer a call. Whatever the call holds, this raises nothing: what is wrong is answered as a provider would."""
+        """Answer a call; what is wrong with it is answered as a provider would, nothing is raised."""
         ...

@@ -12,16 +12,42 @@
         faults: [reset@token:5]
 
 All fields may be left out; the first scenario that matches answers.
+
+Law kept here: what makes no sense is refused when it is made, in Python (`UsageError`) as in a file, before anything is
+asked.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from msgspec import Struct
 
+from headrace.errors import UsageError
 from headrace.events import StopReason
 from headrace.sim.faults.fault import Fault
+from headrace.sim.scenarios.match import regex
+
+_WIRES = ("openai-chat", "anthropic")
+_FIGURES = (
+    "input_tokens",
+    "output_tokens",
+    "cached_input_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+    "total_tokens",
+)
+
+
+def _check(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise UsageError(otherwise)
+
+
+def _between(name: str, value: float | None, low: float, high: float) -> None:
+    if value is not None:
+        _check(low <= value <= high, f"'{name}' must be from {low:g} to {high:g}, not {value}")
 
 
 class Match(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -47,13 +73,22 @@ class Match(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     call: int | None = None
     header: dict[str, str] = {}
 
+    def __post_init__(self) -> None:
+        for pattern in (self.text, self.system, *self.header.values()):
+            if pattern is not None:
+                regex(pattern)
+        if self.wire is not None:
+            _check(self.wire in _WIRES, f"'wire' must be one of {', '.join(_WIRES)}, not {self.wire!r}")
+        if self.call is not None:
+            _check(self.call >= 1, f"'call' counts from 1, so it cannot be {self.call}")
+
 
 class ToolUse(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A call of a client's tool.
 
     Attributes:
         name: of the tool.
-        arguments: a JSON value, or raw text, also such as is no JSON.
+        arguments: a JSON value, or raw text, also such as is no JSON; ``schema``: what fits the tool that is offered.
         id: the call's; None: made by seed.
     """
 
@@ -88,15 +123,35 @@ class Answer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     native_stop_reason: str | None = None
     builtin: str | None = None
 
+    def __post_init__(self) -> None:
+        said = [name for name in ("text", "refusal", "json") if getattr(self, name) is not None]
+        _check(len(said) < 2, f"an answer has one of 'text', 'refusal' and 'json', not {' and '.join(map(repr, said))}")
+        for name, figure in self.usage.items():
+            _check(name in _FIGURES, f"'usage' has no {name!r}; it has: {', '.join(_FIGURES)}")
+            _check(figure >= 0, f"'usage' has {name!r} below 0")
+        if self.builtin is not None:
+            from headrace.sim.writing.answers import ANSWERS  # which nothing else needs to load a script
+
+            known = ", ".join(ANSWERS)
+            _check(self.builtin in ANSWERS, f"there is no built-in answer {self.builtin!r}; there are: {known}")
+            _check(
+                not (said or self.thinking is not None or self.tools),
+                "'builtin' stands in place of what is said: leave out thinking, text, refusal, json and tools",
+            )
+
 
 class PaceOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How fast it is said; what is left out is as usual.
 
     Attributes:
-        first_s: seconds until the first token, in the median; `first_sigma`: how far it spreads (0: not at all).
-        rate: tokens a second, in the mean; `gap_sigma`: how far the gaps spread (0: not at all).
-        burst_share: in which share of the gaps a burst begins; `burst`: its least and most tokens.
-        pause_share: in which share of the gaps there is a pause; `pause`: its least and most gaps.
+        first_s: seconds until the first token, in the median.
+        first_sigma: how far that wait spreads; 0: not at all.
+        rate: tokens a second, in the mean, whatever the rest says.
+        gap_sigma: how far the gaps spread; 0: not at all, and then without bursts and pauses that are not asked for.
+        burst_share: in which share of the gaps a burst begins.
+        burst: its least and most further tokens.
+        pause_share: which share of the gaps are pauses.
+        pause: their least and most, in usual gaps.
         speed: a factor on all of it, or ``"max"``: no waiting at all.
     """
 
@@ -109,6 +164,21 @@ class PaceOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     pause_share: float | None = None
     pause: tuple[float, float] | None = None
     speed: float | str | None = None
+
+    def __post_init__(self) -> None:
+        _between("first_s", self.first_s, 0, 3600)
+        _between("rate", self.rate, 0.001, 1e6)
+        _between("first_sigma", self.first_sigma, 0, 3)
+        _between("gap_sigma", self.gap_sigma, 0, 3)
+        _between("burst_share", self.burst_share, 0, 1)
+        _between("pause_share", self.pause_share, 0, 1)
+        for name, span, least in (("burst", self.burst, 1), ("pause", self.pause, 0.01)):
+            if span is not None:
+                _check(least <= span[0] <= span[1] <= 1e6, f"'{name}' is a least and a most, from {least} to 1000000")
+        if isinstance(self.speed, str):
+            _check(self.speed == "max", f"'speed' is a factor or max, not {self.speed!r}")
+        else:
+            _between("speed", self.speed, 0.001, 1e6)
 
 
 class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -136,3 +206,15 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     seed: int | None = None
     mix: tuple[Scenario, ...] = ()
     weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.faults:
+            from headrace.sim.faults.parse import check_faults, parse_fault
+
+            check_faults([parse_fault(fault) if isinstance(fault, str) else fault for fault in self.faults])
+        if self.dialect is not None:
+            from headrace.sim.faults.dialects import DIALECTS
+
+            known = ", ".join(DIALECTS)
+            _check(self.dialect in DIALECTS, f"there is no dialect {self.dialect!r}; there are: {known}")
+        _check(0 < self.weight < math.inf, f"'weight' must be above 0, not {self.weight}")

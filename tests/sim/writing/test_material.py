@@ -1,4 +1,4 @@
-"""What the answers are made of: topics, pieces, chance, pace."""
+"""What the answers are made of: topics, pieces, chance."""
 
 from itertools import pairwise
 
@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, strategies as st
 
 from headrace.sim.dice import Deck, Dice
-from headrace.sim.pace import Pace, Tempo
+from headrace.sim.writing.answers import written
 from headrace.sim.writing.tokens import count, cut
 from headrace.sim.writing.topic import Topic, quoted
-from tests.sim.asking import ask
+from tests.sim.scenarios.asking import asking
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_pieces_are_like_tokens() -> None:
     assert [*cut("Hello, wonderful world!\n\n- 流れる水 (née)")] == [
         "Hello", ",", " wonderf", "ul", " world", "!", "\n\n", "-", " 流れ", "る水", " (", "née", ")",
     ]  # fmt: skip
-    text = ask("Tell me about rain", ";words=500").text
+    text = written("prose", asking(words=500), Dice(7, "test"), 7)
     assert 3 < len(text) / count(text) < 5
 
 
@@ -62,18 +62,3 @@ def test_the_deck_is_dealt_through_before_a_card_comes_again() -> None:
     assert all(sorted(dealt) == ["a", "b", "c"] for dealt in rounds)
     dealt = [card for cards in rounds for card in cards]
     assert all(one != next_one for one, next_one in pairwise(dealt))
-
-
-def test_the_pace_is_what_it_says() -> None:
-    for rate in (36.0, 5.0):
-        pace = Pace(Tempo(rate=rate), Dice(7, "pace"))
-        gaps = sorted(pace.gap_s() for _ in range(20_000))
-        assert sum(gaps) / len(gaps) == pytest.approx(1 / rate, rel=0.03)
-        assert gaps[len(gaps) // 2] == pytest.approx(0.9 / rate, rel=0.1)
-        assert gaps[0] == 0.0  # a burst
-        assert gaps[-1] > 6 / rate  # a pause
-    firsts = sorted(Pace(Tempo(), Dice(seed, "pace")).first_s for seed in range(2000))
-    assert firsts[1000] == pytest.approx(0.4, rel=0.05)
-    assert Pace(Tempo(speed=4), Dice(7, "pace")).first_s == pytest.approx(Pace(Tempo(), Dice(7, "pace")).first_s / 4)
-    fast = Pace(Tempo(speed=None), Dice(7, "pace"))
-    assert (fast.first_s, fast.gap_s()) == (0.0, 0.0)

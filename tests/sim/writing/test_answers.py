@@ -7,15 +7,26 @@ import shutil
 import sqlite3
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from headrace.sim.dice import stable_hash
+from headrace.sim.scenarios.compose import compose
+from headrace.sim.scenarios.scenario import Answer, Scenario
 from headrace.sim.writing.answers import NOTICE
 from headrace.sim.writing.code_blocks import LANGUAGES
-from tests.sim.asking import answer, ask, body
+from tests.sim.scenarios.asking import asking
 
 FIRST_LINE = f"> {NOTICE}\n"
+
+
+def ask(prompt: str, **fields: Any) -> str:
+    """Give the text of the usual answer, by a seed that is the prompt's own if none is given."""
+    fields = {"seed": stable_hash(prompt.encode()), **fields}
+    (part,) = compose(asking(prompt, **fields), Scenario(answer=Answer(builtin="demo")), 0).parts
+    return part.text
 
 
 def blocks(text: str) -> dict[str, str]:
@@ -28,16 +39,13 @@ def table(text: str) -> list[list[str]]:
 
 
 def test_it_says_loudly_that_it_is_a_simulation() -> None:
-    message = ask("Tell me about rain")
-    assert message.text.startswith(FIRST_LINE)
-    assert [w.code for w in message.warnings] == ["simulation"]
-    assert message.outcome == "complete"
+    assert ask("Tell me about rain").startswith(FIRST_LINE)
 
 
 def test_prose_picks_up_the_topic_and_has_something_to_display() -> None:
     seen: set[str] = set()
     for seed in range(8):
-        text = ask("Explain how rivers shape valleys over time.", f";seed={seed};words=600").text
+        text = ask("Explain how rivers shape valleys over time.", seed=seed, words=600)
         assert "## Rivers shape valleys over time\n" in text
         assert "“rivers shape valleys over time”" in text
         assert re.search(r"\*(valleys|rivers|shape|time)\*", text)
@@ -56,27 +64,27 @@ def test_prose_picks_up_the_topic_and_has_something_to_display() -> None:
 @pytest.mark.parametrize("prompt", ["Tell me about rain", "A list of tips for rain", "Rain versus snow"])
 def test_an_answer_is_about_as_long_as_wanted(words: int, prompt: str) -> None:
     for seed in range(3):
-        found = len(ask(prompt, f";words={words};seed={seed}").text.split())
+        found = len(ask(prompt, words=words, seed=seed).split())
         assert found >= min(words, 12)
         assert abs(found - words) <= max(90, words / 4)
 
 
 def test_a_short_answer_for_a_short_wish() -> None:
     for wish, sentences in (("briefly", 1), ("in one sentence", 1), ("in two sentences", 2), ("in 3 sentences", 3)):
-        *_, said = ask(f"What is rain, {wish}?", ";seed=4").text.strip().split("\n\n")
+        *_, said = ask(f"What is rain, {wish}?", seed=4).strip().split("\n\n")
         assert len(re.findall(r"[.;!]\*{0,2}(?= [A-Z~\[]|$)", said)) <= sentences + 1
         assert said.count("\n") == 0
 
 
 def test_a_greeting_is_returned() -> None:
-    text = ask("Hello there!").text
+    text = ask("Hello there!")
     assert "Hello! 👋" in text
     assert "a haiku about autumn rain" in text
 
 
 @pytest.mark.parametrize(("prompt", "stanzas"), [("a haiku about autumn rain", 1), ("Write a poem on autumn rain", 3)])
 def test_verse(prompt: str, stanzas: int) -> None:
-    _, title, *verses = ask(prompt).text.strip().split("\n\n")
+    _, title, *verses = ask(prompt).strip().split("\n\n")
     assert title == "*Autumn rain*"
     assert [len(verse.splitlines()) for verse in verses] == [3] * stanzas
 
@@ -92,7 +100,7 @@ def test_verse(prompt: str, stanzas: int) -> None:
     ],
 )
 def test_a_list_has_the_items_that_were_asked_for(prompt: str, first: str, items: int | None) -> None:
-    lines = ask(prompt).text.strip().split("\n\n")[2].splitlines()
+    lines = ask(prompt).strip().split("\n\n")[2].splitlines()
     assert lines[0].startswith(first)
     assert len(lines) == items if items else 4 <= len(lines) <= 6
 
@@ -107,7 +115,7 @@ def test_a_list_has_the_items_that_were_asked_for(prompt: str, first: str, items
     ],
 )
 def test_a_comparison_is_a_table(prompt: str, columns: list[str] | None) -> None:
-    head, rule, *rows = table(ask(prompt).text)
+    head, rule, *rows = table(ask(prompt))
     assert {len(row) for row in (head, rule, *rows)} == {4}
     assert len(rows) >= 3
     if columns:
@@ -129,11 +137,11 @@ def test_a_comparison_is_a_table(prompt: str, columns: list[str] | None) -> None
     ],
 )
 def test_code_is_in_the_language_that_was_named(prompt: str, languages: list[str]) -> None:
-    assert list(blocks(ask(prompt).text)) == languages
+    assert list(blocks(ask(prompt))) == languages
 
 
 def test_code_without_a_language_and_with_a_table() -> None:
-    text = ask("Write a function that sorts rain, and a table of its runtime").text
+    text = ask("Write a function that sorts rain, and a table of its runtime")
     assert len(blocks(text)) == 1
     assert table(text)
 
@@ -141,7 +149,7 @@ def test_code_without_a_language_and_with_a_table() -> None:
 @pytest.mark.parametrize("topic", ["autumn rain", "class", "für élise", "日本語", "3 little pigs", "print"])
 def test_programs_are_right_in_their_languages(topic: str, tmp_path: Path) -> None:
     for seed in range(3):
-        found = {name: blocks(ask(f"{name} code for {topic}", f";seed={seed}").text)[name] for name in LANGUAGES}
+        found = {name: blocks(ask(f"{name} code for {topic}", seed=seed))[name] for name in LANGUAGES}
         ast.parse(found["python"])
         with sqlite3.connect(":memory:") as database:
             database.executescript(found["sql"])
@@ -155,9 +163,8 @@ def test_programs_are_right_in_their_languages(topic: str, tmp_path: Path) -> No
         subprocess.run([node, "--check", str(script)], check=True, timeout=60)
 
 
-@pytest.mark.parametrize("kind", ["json_object", "json_schema"])
-def test_json_where_the_format_wants_it(kind: str) -> None:
-    value = json.loads(ask("Tell me about rain", extra={"response_format": {"type": kind}}).text)
+def test_json_where_the_format_wants_it() -> None:
+    value = json.loads(ask("Tell me about rain", json=True))
     assert next(iter(value.items())) == ("simulated", True)
     assert value["notice"] == NOTICE
     assert value["topic"] == "rain"
@@ -165,18 +172,13 @@ def test_json_where_the_format_wants_it(kind: str) -> None:
 
 
 def test_json_where_the_prompt_asks_for_it() -> None:
-    assert json.loads(ask("Rain as JSON", ";words=60").text)["total"] == 10
-    assert blocks(ask("Python code that parses JSON").text).keys() == {"python"}
-    assert not ask("rain", extra={"response_format": {"type": "text"}}).text.startswith("{")
+    assert json.loads(ask("Rain as JSON", words=60))["total"] == 10
+    assert blocks(ask("Python code that parses JSON")).keys() == {"python"}
+    assert not ask("rain").startswith("{")
 
 
 def test_the_system_prompt_and_the_last_question_are_quoted() -> None:
-    messages = [
-        {"role": "user", "content": "What is *snow*?"},
-        {"role": "assistant", "content": "Cold."},
-        {"role": "user", "content": "And rain?"},
-    ]
-    text = ask(messages, system="You are a `pirate`. " * 9).text
+    text = ask("And rain?", before="What is *snow*?", system="You are a `pirate`. " * 9)
     assert "“You are a pirate You are a pirate You are …”" in text
     assert "“What is snow”" in text
 
@@ -184,12 +186,12 @@ def test_the_system_prompt_and_the_last_question_are_quoted() -> None:
 @settings(max_examples=60)
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1) | st.text("<>&`*[]()|#!:/javascriptalert \n\"'"))
 def test_any_prompt_has_an_answer(prompt: str) -> None:
-    text = answer(body(prompt)).message.text
+    text = ask(prompt)
     assert text.startswith(FIRST_LINE) or json.loads(text)["simulated"]
-    assert text == answer(body(prompt)).message.text
+    assert text == ask(prompt)
 
 
 def test_no_prompt_brings_markup_into_the_answer() -> None:
     for kind in ("", "list ", "table ", "code ", "haiku ", "as JSON ", "briefly "):
-        text = ask(f"{kind}<script>alert(1)</script> [x](data:alert) | `a` *b*", system="<b>&</b>").text
+        text = ask(f"{kind}<script>alert(1)</script> [x](data:alert) | `a` *b*", system="<b>&</b>")
         assert not re.search(r"<script>alert|data:|<b>&|\[x\]", text)
