@@ -1,13 +1,15 @@
 """Where an answer stops, and what it has cost."""
 
+import json
 from typing import Any
 
 import pytest
 
 import headrace
 from headrace.sim import Answer, Scenario, ToolUse
+from headrace.sim.provider import play
 from headrace.sim.writing.tokens import count, cut
-from tests.sim.asking import answer, ask, body, said
+from tests.sim.asking import answer, ask, body, call, played, said
 
 
 def test_max_tokens_end_it_by_its_length() -> None:
@@ -80,3 +82,11 @@ def test_usage_is_given_to_who_asked() -> None:
     assert not usage.estimated
     for options in (None, {"include_usage": False}):
         assert answer(body(stream_options=options)).message.usage.total_tokens is None
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_choices_begin_in_order(seed: int) -> None:
+    """As the SDKs' helpers rely on."""
+    data = played(play(call(model=f"prose;speed=max;seed={seed}", n=4)))
+    indices = [json.loads(line[6:])["choices"][0]["index"] for line in data.splitlines() if b'"delta"' in line]
+    assert list(dict.fromkeys(indices)) == [0, 1, 2, 3]

@@ -160,8 +160,9 @@ class Answering:
             yield Timed(at_s, UsageUpdate(self._usage(min(self.tokens, Dice(self.seed, "usage").between(*_AT_FIRST)))))
         turns = Dice(self.seed, "turns")
         going = [_told(choice) for choice in self._choices]
+        first = list(going)  # they begin in order, which readers of the SDKs rely on
         while going:
-            choice = turns.pick(going)
+            choice = first.pop(0) if first else turns.pick(going)
             for event in choice:
                 if isinstance(event, PartDelta):
                     yield Timed(at_s, event, 1)
@@ -171,9 +172,9 @@ class Answering:
             else:
                 going.remove(choice)
         yield Timed(at_s, UsageUpdate(self._usage(self.tokens, final=True)))
-        first = self._choices[0]
-        failed = first.stop_reason == "failed"
-        yield Timed(at_s, End(outcome=first.stop_reason, error=_FAILED if failed else None))
+        main = self._choices[0]
+        failed = main.stop_reason == "failed"
+        yield Timed(at_s, End(outcome=main.stop_reason, error=_FAILED if failed else None))
 
     def _usage(self, written: int, *, final: bool = False) -> Usage:
         """Count what was used, but for what the scenario says of it."""

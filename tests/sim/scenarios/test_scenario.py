@@ -1,5 +1,6 @@
 """What a scenario may be, and what is refused at once."""
 
+import datetime
 from typing import Any
 
 import msgspec
@@ -7,7 +8,10 @@ import pytest
 
 from headrace.errors import UsageError
 from headrace.sim.faults.fault import Fault
-from headrace.sim.scenarios.scenario import Answer, PaceOptions, Scenario
+from headrace.sim.scenarios.scenario import Answer, PaceOptions, Scenario, ToolUse
+
+ENDLESS: list[Any] = []
+ENDLESS.append(ENDLESS)
 
 
 def test_everything_may_be_left_out() -> None:
@@ -28,6 +32,14 @@ def test_everything_may_be_left_out() -> None:
             "'usage' has no 'prompt_tokens'; it has: input_tokens, output_tokens",
         ),
         (Answer, {"usage": {"input_tokens": -5}}, "'usage' has 'input_tokens' below 0"),
+        (
+            Answer,
+            {"json": datetime.date(2026, 1, 2)},
+            "'json' cannot be written as JSON: a date .in YAML, one in quotes",
+        ),
+        (Answer, {"json": [float("nan")]}, "'json' cannot be written as JSON"),
+        (Answer, {"json": ENDLESS}, "'json' cannot be written as JSON"),
+        (ToolUse, {"name": "x", "arguments": {"day": {1, 2}}}, "'arguments' cannot be written as JSON"),
         (Answer, {"builtin": "poem"}, "there is no built-in answer 'poem'; there are: demo, prose"),
         (Answer, {"builtin": "prose", "text": "x"}, "'builtin' stands in place of what is said"),
         (Answer, {"builtin": "prose", "thinking": "x"}, "'builtin' stands in place of what is said"),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from headrace.sim.dice import Dice
-from headrace.sim.writing.patterns import compiled, text_for
+from headrace.sim.writing.patterns import compiled, held_against, text_for
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,15 @@ def test_simple_patterns_are_matched(pattern: str) -> None:
 )  # fmt: skip
 def test_other_patterns_are_not_guessed(pattern: str) -> None:
     assert text_for(pattern, Dice(7, "test")) is None
+
+
+@pytest.mark.parametrize(
+    "pattern", [r"^(\w+\s?)+!$", "^(a|a)*b$", "^((a+))+$", "^(a*)*!$", "^((a)?)+$", "^(x{1,9}){2,}$"]
+)
+def test_a_pattern_that_may_take_for_ever_is_not_tried_for_long(pattern: str) -> None:
+    assert held_against(pattern, "a" * 5000 + "?") is None
+    assert held_against(pattern, "a" * 8 + "?") is False
+    text_for(pattern, Dice(7, "test"), least=5000)  # it comes back
 
 
 @pytest.mark.parametrize(

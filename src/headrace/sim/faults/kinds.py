@@ -61,7 +61,7 @@ def _is_seconds(text: str) -> bool:
 
 
 def _is_count(text: str) -> bool:
-    return text.isascii() and text.isdigit() and 1 <= int(text[:12]) <= MAX_BYTES
+    return text.isascii() and text.isdigit() and len(text) <= 9 and 1 <= int(text) <= MAX_BYTES
 
 
 def _is_code(text: str, low: int) -> bool:

@@ -19,6 +19,7 @@ asked.
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -43,6 +44,14 @@ _FIGURES = (
 def _check(holds: bool, otherwise: str) -> None:
     if not holds:
         raise UsageError(otherwise)
+
+
+def _check_json(name: str, value: Any) -> None:
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        why = "a date (in YAML, one in quotes is a text)" if "date" in str(error) else str(error)
+        raise UsageError(f"'{name}' cannot be written as JSON: {why}") from None
 
 
 def _between(name: str, value: float | None, low: float, high: float) -> None:
@@ -96,6 +105,9 @@ class ToolUse(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     arguments: Any = {}
     id: str | None = None
 
+    def __post_init__(self) -> None:
+        _check_json("arguments", self.arguments)
+
 
 class Answer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is said, in this order: thinking, text (or JSON, or a refusal), tool calls.
@@ -126,6 +138,7 @@ class Answer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         said = [name for name in ("text", "refusal", "json") if getattr(self, name) is not None]
         _check(len(said) < 2, f"an answer has one of 'text', 'refusal' and 'json', not {' and '.join(map(repr, said))}")
+        _check_json("json", self.json)
         for name, figure in self.usage.items():
             _check(name in _FIGURES, f"'usage' has no {name!r}; it has: {', '.join(_FIGURES)}")
             _check(figure >= 0, f"'usage' has {name!r} below 0")

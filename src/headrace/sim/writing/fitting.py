@@ -10,7 +10,7 @@ import math
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from headrace.sim.writing.patterns import compiled
+from headrace.sim.writing.patterns import held_against
 from headrace.wire.lenient_json import as_count, as_dict, as_list, as_text
 
 if TYPE_CHECKING:
@@ -186,8 +186,7 @@ def repeated(items: list[Any]) -> bool:
 
 
 def _found(pattern: str, text: str) -> bool:
-    found = compiled(pattern)
-    return found is None or found.search(text) is not None
+    return held_against(pattern, text) is not False
 
 
 def _sized(size: int, schema: dict[str, Any], what: str) -> bool:

@@ -67,10 +67,23 @@ def compiled(pattern: str) -> re.Pattern[str] | None:
         return None
 
 
+# a group that is repeated, and in it what may repeat, be left out, or be one of several: where it does not match, the
+# time that `re` takes may double with each character
+_RISKY = re.compile(r"\([^()]*[*+?{|][^()]*\)[*+{]|\)\??[*+}]?\)[*+{]")
+_MOST_RISKED = 16  # characters that are tried all the same
+
+
+def held_against(pattern: str, text: str) -> bool | None:
+    """Tell whether a pattern is found in a text; None: nobody can tell, or it might take for ever."""
+    found = compiled(pattern)
+    if found is None or (len(text) > _MOST_RISKED and _RISKY.search(pattern)):
+        return None
+    return found.search(text) is not None
+
+
 def text_for(pattern: str, dice: Dice, *, least: int = 0, most: int | None = None) -> str | None:
     """Write a text that a pattern matches, of a length if that can be; None: the pattern is not a simple one."""
-    found = compiled(pattern)
-    if found is None:
+    if compiled(pattern) is None:
         return None
     highest = math.inf if most is None else most
     try:
@@ -79,7 +92,7 @@ def text_for(pattern: str, dice: Dice, *, least: int = 0, most: int | None = Non
         for further, exact in [*[(further, False) for further in _FURTHER], *[(length, True) for length in lengths]]:
             text = _Writer(dice, exact=exact).text(node, further)
             for tried in (text, text.ljust(least, "x")):  # which an end that is not anchored allows
-                if least <= len(tried) <= highest and found.search(tried):
+                if least <= len(tried) <= highest and held_against(pattern, tried):
                     return tried
     except _Unknown:
         pass
