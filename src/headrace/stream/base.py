@@ -39,6 +39,11 @@ class StreamBase:
         return self._exchange.message()
 
     @property
+    def entered(self) -> bool:
+        """Whether its block was entered: the request was sent then."""
+        return self._state != "new"
+
+    @property
     def timing(self) -> Timing:
         """When what came: `first_token_s`, `total_s`, … in seconds from the sending of the request."""
         return self._exchange.timing
