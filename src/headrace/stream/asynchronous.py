@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from headrace.events import Event
+    from headrace.flow.chunks import Chunk
     from headrace.flow.exchange import Batch, Exchange
     from headrace.message import Message
     from headrace.transport.base import AsyncConnection
@@ -117,6 +118,25 @@ class AsyncStream(StreamBase):
     def raw_stream(self) -> AsyncIterator[tuple[Event, Frame | None]]:
         """Each event with the native frame that it came from; None where it came from no frame."""
         return self._pairs()
+
+    @property
+    async def chunks(self) -> AsyncIterator[Chunk]:
+        """Each frame of the wire as it came, from the first one, with its time and what was read in it.
+
+        In place of the other views: what it goes past is read.
+
+        Raises:
+            UsageError: if something was read in another way before.
+            HeadraceError: after the last chunk, if the end is a failure.
+        """
+        self._check()
+        chunks = self._exchange.chunks()
+        while True:
+            while (chunk := self._next_chunk(chunks)) is not None:
+                yield chunk
+            if not await self._more():
+                break
+        self._raise_if_failed()
 
     async def batches(self) -> AsyncIterator[Batch]:
         """Give what `raw_stream` gives, in lists: all that is there at once, never an empty one.
