@@ -67,11 +67,14 @@ from headrace.flow.deadlines import Timeouts
 from headrace.flow.exchange import Timing
 from headrace.message import Choice, Message, Part, ToolCall
 from headrace.stream import AsyncStream, Stream
+from headrace.together import AsyncMerge, AsyncRace, Merge, Race, gather, merge, race
 
 __version__ = "0.1.0"
 
 __all__ = [
     "AsyncClient",
+    "AsyncMerge",
+    "AsyncRace",
     "AsyncStream",
     "AuthenticationError",
     "BrokenStreamError",
@@ -86,6 +89,7 @@ __all__ = [
     "FrameTooLarge",
     "HeadraceError",
     "InvalidRequestError",
+    "Merge",
     "Message",
     "MissingKeyError",
     "NotFoundError",
@@ -101,6 +105,7 @@ __all__ = [
     "PartWhole",
     "PermissionDeniedError",
     "ProviderError",
+    "Race",
     "RateLimitError",
     "Raw",
     "Reset",
@@ -130,6 +135,9 @@ __all__ = [
     "astream",
     "decode_event",
     "encode_event",
+    "gather",
     "has_complete_code_block",
+    "merge",
+    "race",
     "stream",
 ]

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from headrace.errors import UsageError
+
 Phase = Literal["first_token", "idle", "total", "limit"]
 
 
@@ -22,6 +24,20 @@ class Timeouts(NamedTuple):
     first_token_s: float | None = 600.0
     idle_s: float | None = 120.0
     total_s: float | None = None
+
+
+def read_timeouts(given: tuple[float | None, float | None, float | None] | None) -> Timeouts | None:
+    """Read timeouts as a caller may give them; None: nothing was given.
+
+    Raises:
+        UsageError: if they are not three times above 0, or None.
+    """
+    if given is None:
+        return None
+    times: tuple[float | None, ...] = given
+    if len(times) != 3 or any(t is not None and t <= 0 for t in times):
+        raise UsageError("timeouts are (first_token_s, idle_s, total_s): three times above 0 in seconds, or None")
+    return Timeouts(*given)
 
 
 class Deadlines:

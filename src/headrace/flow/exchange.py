@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 from msgspec import Struct
 
-from headrace.errors import ErrorInfo, WireError, redact
+from headrace.errors import ErrorInfo, UsageError, WireError, redact
 from headrace.events import (
     End,
     PartDelta,
@@ -27,10 +27,12 @@ from headrace.events import (
     UsageUpdate,
 )
 from headrace.flow.bounds import estimate_tokens
+from headrace.flow.chunks import Chunks
 from headrace.flow.deadlines import Deadlines, Timeouts
 from headrace.grammar import Grammar
 from headrace.message import Fold
 from headrace.wire.failures import error_from_response, request_id, unexpected
+from headrace.wire.framing import Frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
     from headrace.events import Event, Outcome
     from headrace.flow.bounds import Bound
     from headrace.message import Message
-    from headrace.wire.framing import Frame, SSEFramer
+    from headrace.wire.framing import SSEFramer
     from headrace.wire.registry import Decoder
 
 Batch = list[tuple["Event", "Frame | None"]]
@@ -107,6 +109,8 @@ class Exchange:
         self._mode: Literal["wait", "sniff", "stream", "whole", "html", "refused"] = "wait"
         self._body = bytearray()
         self._cut_short = False  # the end is our word, not the provider's
+        self._chunks: Chunks | None = None
+        self._cause: BaseException | None = None
 
     # -- what a user sets and sees
 
@@ -117,6 +121,18 @@ class Exchange:
     def bound(self, stage: Bound) -> None:
         """Add a condition or limit."""
         self._bounds.append(stage)
+
+    def chunks(self) -> Chunks:
+        """Keep each frame that comes, with what was read in it.
+
+        Raises:
+            UsageError: if frames have come that nobody kept.
+        """
+        if self._chunks is None:
+            if self._mode not in ("wait", "sniff"):
+                raise UsageError("this stream was read in another way before: ask for its chunks first")
+            self._chunks = Chunks()
+        return self._chunks
 
     def limit_seconds(self, seconds: float) -> None:
         """End the exchange so many seconds after the request."""
@@ -134,6 +150,7 @@ class Exchange:
             return None
         error = end.error.to_exception()
         error.partial = self._fold.message()
+        error.__cause__ = self._cause
         return error
 
     # -- what a runner hands in
@@ -193,6 +210,7 @@ class Exchange:
         batch: Batch = []
         if self.done:
             return batch
+        self._cause = error.__cause__  # what the library below had said
         if self.cancel_requested:
             return self.cancel(now)
         if self._mode in ("refused", "html"):
@@ -253,7 +271,14 @@ class Exchange:
         decode = self._decoder.feed
         try:
             for frame in frames:
-                self._take(batch, decode(frame), frame, now)
+                before = len(batch)
+                try:
+                    self._take(batch, decode(frame), frame, now)
+                finally:
+                    if self._chunks is not None:
+                        # not what is ours: an estimate, the end that a condition makes
+                        read = [event for event, of in batch[before:] if of is frame]
+                        self._chunks.feed(frame, read, now - self._began)
                 if self.done:
                     return
         except WireError as error:
@@ -334,6 +359,9 @@ class Exchange:
                 return
             except WireError:
                 info = unexpected("JSON of another kind", self._headers, body, provider=who, secrets=secrets)
+            finally:
+                if self._chunks is not None:
+                    self._chunks.feed(Frame(body), [event for event, _ in batch], now - self._began)
         self._end(batch, "failed", info, now)
 
     def _broken(self, batch: Batch, error: HeadraceError, now: float) -> None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Self
+import inspect
+from typing import TYPE_CHECKING, Any, Self
 
-from headrace.errors import TransportError
+from headrace.errors import HeadraceError, TransportError, UsageError
 from headrace.stream.base import StreamBase, now
+from headrace.stream.callbacks import check_callbacks
 from headrace.transport.base import WaitExpired
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
     from types import TracebackType
 
     from headrace.events import Event
+    from headrace.flow.chunks import Chunk
     from headrace.flow.exchange import Batch, Exchange
     from headrace.message import Message
     from headrace.transport.base import AsyncConnection
@@ -116,6 +119,25 @@ class AsyncStream(StreamBase):
         """Each event with the native frame that it came from; None where it came from no frame."""
         return self._pairs()
 
+    @property
+    async def chunks(self) -> AsyncIterator[Chunk]:
+        """Each frame of the wire as it came, from the first one, with its time and what was read in it.
+
+        In place of the other views: what it goes past is read.
+
+        Raises:
+            UsageError: if something was read in another way before.
+            HeadraceError: after the last chunk, if the end is a failure.
+        """
+        self._check()
+        chunks = self._exchange.chunks()
+        while True:
+            while (chunk := self._next_chunk(chunks)) is not None:
+                yield chunk
+            if not await self._more():
+                break
+        self._raise_if_failed()
+
     async def batches(self) -> AsyncIterator[Batch]:
         """Give what `raw_stream` gives, in lists: all that is there at once, never an empty one.
 
@@ -137,6 +159,22 @@ class AsyncStream(StreamBase):
             if text:
                 yield text
 
+    async def wait_first_token(self) -> bool:
+        """Wait for the first token of text, thinking or a tool call; it stays to be read.
+
+        Returns:
+            False if the answer ended without one.
+
+        Raises:
+            HeadraceError: if the end is a failure.
+        """
+        self._check()
+        while self.timing.first_token_s is None:
+            if not await self._more():
+                self._raise_if_failed()
+                return False
+        return True
+
     async def get_final_message(self) -> Message:
         """Read to the end and give the message.
 
@@ -154,6 +192,54 @@ class AsyncStream(StreamBase):
             HeadraceError: if the end is no success; its `partial` is what had arrived.
         """
         return (await self.get_final_message()).text
+
+    async def run(
+        self,
+        *,
+        on_text: Callable[[str], Any] | None = None,
+        on_event: Callable[[Event], Any] | None = None,
+        on_done: Callable[[Message], Any] | None = None,
+        on_error: Callable[[HeadraceError], Any] | None = None,
+    ) -> Message:
+        """Read to the end, calling back, and give the message; see `headrace.Stream.run`.
+
+        Callbacks may be plain functions or coroutine functions; what is awaitable is awaited before the next one.
+        """
+        given = {"on_text": on_text, "on_event": on_event, "on_done": on_done, "on_error": on_error}
+        check_callbacks(given, blocking=False)
+        failure: list[HeadraceError] = []
+        try:
+            async with contextlib.aclosing(self._told(failure, text=on_text is not None)) as told:
+                async for event, text in told:
+                    if on_event is not None:
+                        await _awaited(on_event(event))
+                    if text and on_text is not None:
+                        await _awaited(on_text(text))
+        finally:
+            await self.aclose()
+        message = self.message
+        if not failure:
+            if on_done is not None:
+                await _awaited(on_done(message))
+        elif on_error is None:
+            raise failure[0]
+        else:
+            await _awaited(on_error(failure[0]))
+        return message
+
+    async def _told(
+        self, failure: list[HeadraceError], *, text: bool
+    ) -> AsyncGenerator[tuple[Event, str | None], None]:
+        """Give events and their text; what the stream (and not a callback) raises is put aside."""
+        try:
+            if self._state == "new":
+                await self.__aenter__()
+            async for event, _ in self._pairs():
+                yield event, self.text_of(event) if text else None
+        except UsageError:
+            raise
+        except HeadraceError as error:
+            failure.append(error)
 
     async def _pairs(self) -> AsyncIterator[tuple[Event, Frame | None]]:
         self._check()
@@ -193,3 +279,8 @@ class AsyncStream(StreamBase):
                 self._take(exchange.expire(at))
         if exchange.done and not exchange.complete:
             await self._connection.close(reuse=False)
+
+
+async def _awaited(said: Any) -> None:
+    if said is not None and inspect.isawaitable(said):
+        await said

@@ -14,6 +14,7 @@ from headrace.flow.bounds import Limit, Until
 if TYPE_CHECKING:
     from headrace.events import Event
     from headrace.flow.bounds import Condition
+    from headrace.flow.chunks import Chunk, Chunks
     from headrace.flow.exchange import Batch, Exchange, Timing
     from headrace.message import Message
     from headrace.wire.framing import Frame
@@ -37,6 +38,11 @@ class StreamBase:
     def message(self) -> Message:
         """What has arrived so far, as one message; whole after the end. See `headrace.Message`."""
         return self._exchange.message()
+
+    @property
+    def entered(self) -> bool:
+        """Whether its block was entered: the request was sent then."""
+        return self._state != "new"
 
     @property
     def timing(self) -> Timing:
@@ -107,6 +113,18 @@ class StreamBase:
         batch = [pair, *self._pending]
         self._pending.clear()
         return batch
+
+    def _next_chunk(self, chunks: Chunks) -> Chunk | None:
+        """Give the chunk that is next, and go past its events; after a cancel, none is."""
+        if self._state != "open":
+            self._check()
+        exchange = self._exchange
+        if exchange.cancel_requested and not exchange.done:
+            chunks.waiting.clear()
+        if chunks.waiting:
+            return chunks.waiting.popleft()
+        self._pending.clear()
+        return None
 
     def text_of(self, event: Event) -> str | None:
         """Give the text that an event adds to choice 0's, for a view that only appends; None: it is about no text.

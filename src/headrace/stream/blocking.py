@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from headrace.errors import TransportError
+from headrace.errors import HeadraceError, TransportError, UsageError
 from headrace.stream.base import StreamBase, now
+from headrace.stream.callbacks import check_callbacks
 from headrace.transport.base import WaitExpired
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from headrace.events import Event
+    from headrace.flow.chunks import Chunk
     from headrace.flow.exchange import Batch, Exchange
     from headrace.message import Message
     from headrace.transport.base import BlockingConnection
@@ -102,6 +104,25 @@ class Stream(StreamBase):
         """Each event with the native frame that it came from; None where it came from no frame."""
         return self._pairs()
 
+    @property
+    def chunks(self) -> Iterator[Chunk]:
+        """Each frame of the wire as it came, from the first one, with its time and what was read in it.
+
+        In place of the other views: what it goes past is read.
+
+        Raises:
+            UsageError: if something was read in another way before.
+            HeadraceError: after the last chunk, if the end is a failure.
+        """
+        self._check()
+        chunks = self._exchange.chunks()
+        while True:
+            while (chunk := self._next_chunk(chunks)) is not None:
+                yield chunk
+            if not self._more():
+                break
+        self._raise_if_failed()
+
     def batches(self) -> Iterator[Batch]:
         """Give what `raw_stream` gives, in lists: all that is there at once, never an empty one.
 
@@ -123,6 +144,22 @@ class Stream(StreamBase):
             if text:
                 yield text
 
+    def wait_first_token(self) -> bool:
+        """Wait for the first token of text, thinking or a tool call; it stays to be read.
+
+        Returns:
+            False if the answer ended without one.
+
+        Raises:
+            HeadraceError: if the end is a failure.
+        """
+        self._check()
+        while self.timing.first_token_s is None:
+            if not self._more():
+                self._raise_if_failed()
+                return False
+        return True
+
     def get_final_message(self) -> Message:
         """Read to the end and give the message.
 
@@ -140,6 +177,62 @@ class Stream(StreamBase):
             HeadraceError: if the end is no success; its `partial` is what had arrived.
         """
         return self.get_final_message().text
+
+    def run(
+        self,
+        *,
+        on_text: Callable[[str], Any] | None = None,
+        on_event: Callable[[Event], Any] | None = None,
+        on_done: Callable[[Message], Any] | None = None,
+        on_error: Callable[[HeadraceError], Any] | None = None,
+    ) -> Message:
+        """Read to the end, calling back, and give the message; a stream that was not entered is entered first.
+
+        A callback that raises ends the stream: its socket is closed, and what it raised comes out of here.
+
+        Args:
+            on_text: gets each piece of the text of choice 0.
+            on_event: gets each event, before its text goes to `on_text`.
+            on_done: gets the message at an end that is no failure (``stopped`` and ``cancelled`` are none).
+            on_error: gets the error of an end that is one, in place of its being raised. Its `partial` is what had
+                arrived.
+
+        Raises:
+            HeadraceError: if the end is a failure and there is no `on_error`.
+            UsageError: if a callback cannot be called here, or the stream's block was left.
+        """
+        given = {"on_text": on_text, "on_event": on_event, "on_done": on_done, "on_error": on_error}
+        check_callbacks(given, blocking=True)
+        failure: list[HeadraceError] = []
+        try:
+            for event, text in self._told(failure, text=on_text is not None):
+                if on_event is not None:
+                    on_event(event)
+                if text and on_text is not None:
+                    on_text(text)
+        finally:
+            self.close()
+        message = self.message
+        if not failure:
+            if on_done is not None:
+                on_done(message)
+        elif on_error is None:
+            raise failure[0]
+        else:
+            on_error(failure[0])
+        return message
+
+    def _told(self, failure: list[HeadraceError], *, text: bool) -> Iterator[tuple[Event, str | None]]:
+        """Give events and their text; what the stream (and not a callback) raises is put aside."""
+        try:
+            if self._state == "new":
+                self.__enter__()
+            for event, _ in self._pairs():
+                yield event, self.text_of(event) if text else None
+        except UsageError:
+            raise
+        except HeadraceError as error:
+            failure.append(error)
 
     def _pairs(self) -> Iterator[tuple[Event, Frame | None]]:
         self._check()

@@ -1,0 +1,28 @@
+"""What `run` calls back: plain functions, in async code coroutine functions too."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from headrace.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+def check_callbacks(callbacks: Mapping[str, Callable[..., Any] | None], *, blocking: bool) -> None:
+    """See that what was given can be called.
+
+    Raises:
+        UsageError: if it cannot, or if it is a coroutine function that blocking code would never await.
+    """
+    for name, callback in callbacks.items():
+        if callback is None:
+            continue
+        if not callable(callback):
+            raise UsageError(f"{name} must be a function, not {type(callback).__name__}")
+        if blocking and (
+            inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(getattr(callback, "__call__", None))  # noqa: B004 - an object with an async __call__
+        ):
+            raise UsageError(f"{name} is a coroutine function, which blocking code cannot await; use headrace.astream")
