@@ -35,9 +35,10 @@ format: ## format the code and mend what ruff can
 	@$(BIN)/ruff format
 	@$(BIN)/ruff check --fix
 
-bench: ## measure what an event costs
+bench: ## measure what an event costs; ARGS="--quick" for a smoke test
 	@scripts/setup dev
-	@$(BIN)/python -m bench.decode $(ARGS)
+	@$(BIN)/python -m bench.decode
+	@$(BIN)/python -m bench.clients $(ARGS)
 
 docs: ## build the documentation into build/docs
 	@scripts/setup dev
