@@ -35,10 +35,11 @@ format: ## format the code and mend what ruff can
 	@$(BIN)/ruff format
 	@$(BIN)/ruff check --fix
 
-bench: ## measure what an event costs, and how true a replay is to its times
+bench: ## measure what an event costs; ARGS="--quick" for a smoke test
 	@scripts/setup dev
-	@$(BIN)/python -m bench.decode $(ARGS)
+	@$(BIN)/python -m bench.decode
 	@$(BIN)/python -m bench.replay
+	@$(BIN)/python -m bench.clients $(ARGS)
 
 docs: ## build the documentation into build/docs
 	@scripts/setup dev

@@ -88,12 +88,13 @@ def test_every_requirement_has_hashes(path: Path) -> None:
 
 
 def test_requirement_files_agree() -> None:
-    # They are installed into one environment, in any order: nothing may be pinned in two ways.
+    # They are installed into one environment, in any order: nothing may be pinned in two ways. The benchmark's have
+    # environments of their own.
     pins = {
         path.name: {(m["name"], m["version"]) for m in _PIN.finditer(path.read_text(encoding="utf-8"))}
         for path in REQUIREMENTS
     }
-    assert set(pins) == {"run.txt", "dev.txt", "setup.txt"}
+    assert set(pins) == {"run.txt", "dev.txt", "setup.txt", "bench.txt", "bench-litellm.txt"}
     assert pins["run.txt"] - pins["dev.txt"] == set()
     assert pins["setup.txt"] - pins["dev.txt"] == set()
 
@@ -106,6 +107,8 @@ def test_requirements_hold_what_pyproject_asks_for() -> None:
         "run.txt": project["project"]["dependencies"] + extras["serve"],
         "dev.txt": project["project"]["dependencies"] + extras["serve"] + groups["dev"] + groups["setup"],
         "setup.txt": groups["setup"],
+        "bench.txt": project["project"]["dependencies"] + groups["bench"],
+        "bench-litellm.txt": groups["bench-litellm"],
     }
     for name, requirements in asked.items():
         text = (ROOT / "requirements" / name).read_text(encoding="utf-8")

@@ -7,13 +7,14 @@ from pathlib import Path
 import headrace
 
 NAMES = """
-    AsyncClient AsyncStream AuthenticationError BrokenStreamError Choice ChoiceFinish Client ConfigError ConnectError
-    End ErrorInfo Event FrameTooLarge HeadraceError InvalidRequestError Message MissingKeyError NotFoundError Outcome
-    OverloadedError Part PartDelta PartEnd PartKind PartReplace PartStart PartUpdate PartWhole PermissionDeniedError
-    ProviderError RateLimitError Raw Reset Retract RetractedError ServerError StepStart StepUpdate Stream StreamError
-    StreamTimeoutError StreamWarning TLSError Timeouts Timing ToolCall TransportError TruncatedError
-    UnexpectedResponseError UnknownProviderError UnsupportedError Usage UsageError UsageUpdate WireError __version__
-    astream decode_event encode_event has_complete_code_block stream
+    AsyncClient AsyncMerge AsyncRace AsyncStream AuthenticationError BrokenStreamError Choice ChoiceFinish Client
+    ConfigError ConnectError End ErrorInfo Event FrameTooLarge HeadraceError InvalidRequestError Merge Message
+    MissingKeyError NotFoundError Outcome OverloadedError Part PartDelta PartEnd PartKind PartReplace PartStart
+    PartUpdate PartWhole PermissionDeniedError ProviderError Race RateLimitError Raw Reset Retract RetractedError
+    ServerError StepStart StepUpdate Stream StreamError StreamTimeoutError StreamWarning TLSError Timeouts Timing
+    ToolCall TransportError TruncatedError UnexpectedResponseError UnknownProviderError UnsupportedError Usage
+    UsageError UsageUpdate WireError __version__ adopt astream decode_event encode_event gather has_complete_code_block
+    merge race stream
 """.split()  # noqa: SIM905
 
 

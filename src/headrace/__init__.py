@@ -10,6 +10,7 @@ One event model over every provider, sync and async; stopping that really stops 
 The names below are the public ones; `headrace.events`, `headrace.message` and `headrace.errors` say what they mean.
 """
 
+from headrace.adopt import adopt
 from headrace.client import AsyncClient, Client, astream, stream
 from headrace.errors import (
     AuthenticationError,
@@ -132,6 +133,7 @@ __all__ = [
     "UsageUpdate",
     "WireError",
     "__version__",
+    "adopt",
     "astream",
     "decode_event",
     "encode_event",

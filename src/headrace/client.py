@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from headrace.config import load_config
 from headrace.errors import UsageError
-from headrace.flow.deadlines import Timeouts
+from headrace.flow.deadlines import Timeouts, read_timeouts
 from headrace.flow.exchange import Exchange
+from headrace.local_engines import find_engines
 from headrace.request import make_request
 from headrace.stream import AsyncStream, Stream
 from headrace.targets import resolve
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Self, Unpack
 
     from headrace.config import Config
+    from headrace.local_engines import Engine
     from headrace.request import Prompt
     from headrace.targets import Target
     from headrace.transport.asynchronous import AsyncTransport
@@ -84,19 +86,28 @@ class Settings:
         self._api_key = api_key
         self._base_url = base_url
         self._headers = dict(headers or {})
-        self._timeouts = _timeouts(timeouts) or Timeouts()
+        self._timeouts = read_timeouts(timeouts) or Timeouts()
         self._connect_s = connect_s
         self._ssl_context = ssl_context
         self._debug = os.environ.get("HEADRACE_DEBUG", "") not in ("", "0") if debug is None else debug
         self._closed = False
+        self._engines: list[Engine] | None = None
 
     def target(self, model: str | None = None) -> Target:
         """Say whom a model's name means.
 
+        Without a name, and without a key, engines on this machine are looked for: once a client, which blocks for a
+        fifth of a second at most (async code too; see `headrace.local_engines`).
+
         Raises:
             UsageError: if it means nobody, or a key is missing.
         """
-        return resolve(model, self.config, base_url=self._base_url, api_key=self._api_key)
+        return resolve(model, self.config, base_url=self._base_url, api_key=self._api_key, engines=self._local_engines)
+
+    def _local_engines(self) -> list[Engine]:
+        if self._engines is None:
+            self._engines = find_engines(self.config)
+        return self._engines
 
     def _prepare(
         self, model: str | None, prompt: Prompt | None, options: Options
@@ -123,7 +134,7 @@ class Settings:
             provider=provider.name,
             simulated=provider.simulated,
             secrets=secrets,
-            timeouts=_timeouts(timeouts) or self._timeouts,
+            timeouts=read_timeouts(timeouts) or self._timeouts,
             debug=self._debug,
         )
         return target, http, exchange
@@ -141,7 +152,8 @@ class Client(Settings):
         """Make a stream; entering it sends the request.
 
         Args:
-            model: ``provider/model``; None: what the configuration, the keys at hand, or the simulation give.
+            model: ``provider/model``; None: what the configuration, the keys at hand, an engine on this
+                machine, or the simulation give.
             prompt: a text, or messages.
             **options: see `Options`.
 
@@ -236,7 +248,8 @@ def stream(model: str | None = None, prompt: Prompt | None = None, **options: Un
                 print(text, end="", flush=True)
 
     Args:
-        model: ``provider/model``; None: what the configuration, the keys at hand, or the simulation give.
+        model: ``provider/model``; None: what the configuration, the keys at hand, an engine on this
+                machine, or the simulation give.
         prompt: a text, or messages.
         **options: see `Options` and `Client`.
 
@@ -279,12 +292,3 @@ def _check_headers(headers: Mapping[str, str]) -> None:
         # its value may be a secret: it is not shown
         if not (_HEADER_NAME.fullmatch(name) and value.isascii() and value.replace("\t", " ").isprintable()):
             raise UsageError(f"the header {name!r} has characters in its name or value that no header may have")
-
-
-def _timeouts(given: Timeouts | tuple[float | None, float | None, float | None] | None) -> Timeouts | None:
-    if given is None:
-        return None
-    times: tuple[float | None, ...] = given
-    if len(times) != 3 or any(t is not None and t <= 0 for t in times):
-        raise UsageError("timeouts are (first_token_s, idle_s, total_s): three times above 0 in seconds, or None")
-    return Timeouts(*given)
