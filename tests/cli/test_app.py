@@ -19,7 +19,7 @@ def test_version(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, f"headrace {headrace.__version__}\n")
 
 
-@pytest.mark.parametrize("command", [(), ("chat",), ("decode",), ("models",), ("serve",)])
+@pytest.mark.parametrize("command", [(), ("chat",), ("inspect",), ("parallel",), ("decode",), ("models",), ("serve",)])
 def test_help_names_the_exit_codes(tmp_path: Path, command: tuple[str, ...]) -> None:
     done = run(tmp_path, *command, "--help")
     assert done.returncode == 0
@@ -46,7 +46,10 @@ def test_the_package_of_the_command_line_runs_too(tmp_path: Path) -> None:
     assert done.stdout.decode() == f"headrace {headrace.__version__}\n"
 
 
-@pytest.mark.parametrize("args", [["--help"], ["--version"], ["decode", "--fold", "/dev/null"], ["models"]])
+@pytest.mark.parametrize(
+    "args",
+    [["--help"], ["--version"], ["decode", "--fold", "/dev/null"], ["inspect", "--file", "/dev/null"], ["models"]],
+)
 def test_light_commands_load_no_transport(tmp_path: Path, args: list[str]) -> None:
     heavy = ("aiohttp", "fastapi", "starlette", "urllib3", "uvicorn")  # typer itself stands on pydantic
     code = (

@@ -8,7 +8,9 @@ import typer
 
 from headrace.cli.chat import chat
 from headrace.cli.decode import decode
+from headrace.cli.inspect import inspect
 from headrace.cli.models import models
+from headrace.cli.parallel import parallel
 from headrace.cli.serve import serve
 
 EXIT_CODES = (
@@ -44,5 +46,5 @@ def root(
     """Stream language-model output: at a terminal, in a pipe, to a browser."""
 
 
-for command in (chat, decode, models, serve):
+for command in (chat, inspect, parallel, decode, models, serve):
     app.command(epilog=EXIT_CODES)(command)
