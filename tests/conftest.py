@@ -14,6 +14,8 @@ from hypothesis import settings
 
 from tests.servers import Script, Server
 
+os.environ["HEADRACE_NO_LOCAL"] = "1"  # no test looks at the ports of this machine
+
 settings.register_profile("headrace", deadline=None, print_blob=True)
 settings.load_profile("headrace")
 
@@ -28,6 +30,7 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.delenv(name, raising=False)
     for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "REQUEST_METHOD"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HEADRACE_NO_LOCAL", "1")  # no port of this machine is looked at
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
 

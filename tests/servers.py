@@ -19,7 +19,7 @@ import socket
 import ssl
 import struct
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -155,7 +155,7 @@ class Peer(asyncio.Protocol):
             return
         self._held = rest[size:]
         self.requests.append(Request(line, headers, rest[:size]))
-        script = self._server.next_script()
+        script = self._server.next_script(self.requests[-1])
         self._server.asked.release()
         self._tasks.append(asyncio.ensure_future(self._play(script)))
 
@@ -208,9 +208,18 @@ class Peer(asyncio.Protocol):
 
 
 class Server:
-    """The scripted server; each request takes the next script, the last one serves all that come after it."""
+    """The scripted server; each request takes the next script, the last one serves all that come after it.
 
-    def __init__(self, *scripts: Script, tls: ssl.SSLContext | None = None, greeting: bytes = b"") -> None:
+    A path of `routes` has a script of its own.
+    """
+
+    def __init__(
+        self,
+        *scripts: Script,
+        tls: ssl.SSLContext | None = None,
+        greeting: bytes = b"",
+        routes: Mapping[str, Script] | None = None,
+    ) -> None:
         self.greeting = greeting
         """What it says before it was asked."""
         self.peers: list[Peer] = []
@@ -219,6 +228,7 @@ class Server:
         self.came = threading.Semaphore(0)
         """One release a connection that has come."""
         self._scripts = list(scripts) or [[STALL]]
+        self._routes = dict(routes or {})
         self._loop = asyncio.SelectorEventLoop()
         self._tls = tls
         self._thread = threading.Thread(target=self._loop.run_forever, name="scripted-server")
@@ -237,7 +247,10 @@ class Server:
         """All requests, a connection after the other."""
         return [request for peer in self.peers for request in peer.requests]
 
-    def next_script(self) -> Script:
+    def next_script(self, request: Request) -> Script:
+        path = request.line.split(" ")[1]
+        if path in self._routes:
+            return self._routes[path]
         return self._scripts.pop(0) if len(self._scripts) > 1 else self._scripts[0]
 
     def wait_asked(self, deadline_s: float = GONE_S) -> bool:

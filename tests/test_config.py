@@ -47,6 +47,11 @@ def test_a_whole_file(tmp_path: Path) -> None:
     assert PROVIDERS["openai"].max_tokens_field == "max_completion_tokens"  # the built-in row is left as it was
 
 
+def test_local_engines_may_be_switched_off() -> None:
+    assert read_config({}, "f").local
+    assert not read_config({"local": False}, "f").local
+
+
 def test_where_it_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # `bare` has made tmp_path both the home and the working directory
     home = tmp_path / ".config" / "headrace" / "headrace.toml"
@@ -84,7 +89,8 @@ def test_one_that_is_not_toml(content: bytes, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        ({"modle": "x", "a": 1}, r"f: unknown keys: a, modle \(known: model, providers, sim\)"),
+        ({"modle": "x", "a": 1}, r"f: unknown keys: a, modle \(known: local, model, providers, sim\)"),
+        ({"local": "no"}, "f: local must be true or false"),
         ({"model": 3}, "f: model must be a text like 'provider/model'"),
         ({"providers": []}, r"f: providers must be tables, \[providers.NAME\]"),
         ({"providers": {"x": 3}}, r"f: \[providers.x\] must be a table"),

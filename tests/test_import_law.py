@@ -22,6 +22,7 @@ _CORE = (
     "wire",
     "flow/exchange.py",
     "flow/bounds.py",
+    "flow/chunks.py",
     "flow/deadlines.py",
 )
 

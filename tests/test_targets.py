@@ -1,13 +1,18 @@
 """From a model's name to whom to ask."""
 
+from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
+from headrace import AsyncClient, Client
 from headrace.config import Config, read_config
 from headrace.errors import MissingKeyError, UnknownProviderError, UsageError
-from headrace.targets import SIMULATION, has_key, resolve
+from headrace.local_engines import Engine
+from headrace.targets import SIMULATION, find_key, resolve
 from headrace.wire.providers import PROVIDERS
+from tests.servers import CLOSE, Server
 
 pytestmark = pytest.mark.usefixtures("bare")
 
@@ -128,14 +133,87 @@ def test_a_key_in_the_file_is_found() -> None:
 def test_a_key_without_a_default_model_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SNOWFLAKE_PAT", "k")
     assert resolve(None, BUILT_IN).name == SIMULATION
-    assert has_key(PROVIDERS["snowflake"], BUILT_IN)
-    assert not has_key(PROVIDERS["openai"], BUILT_IN)
+    assert find_key(PROVIDERS["snowflake"], BUILT_IN) == "k"
+    assert find_key(PROVIDERS["openai"], BUILT_IN) is None
 
 
 def test_the_file_s_model_goes_before_all_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "k")
     target = resolve(None, config(model="ollama/llama3"))
     assert (target.name, target.chosen) == ("ollama/llama3", "headrace.toml says so")
+
+
+def _engines(*engines: Engine) -> Callable[[], list[Engine]]:
+    return lambda: list(engines)
+
+
+OLLAMA = Engine("ollama", "Ollama", "127.0.0.1:11434", "found", ("llama3:8b", "qwen3"))
+VLLM = Engine("vllm", "vLLM", "127.0.0.1:8000", "found", ("meta/llama",))
+
+
+@pytest.fixture
+def local(bare: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Allow the search; what it finds is given by the test."""
+    monkeypatch.delenv("HEADRACE_NO_LOCAL")
+
+
+@pytest.mark.usefixtures("local")
+def test_a_local_engine() -> None:
+    target = resolve(None, BUILT_IN, engines=_engines(OLLAMA, VLLM))
+    assert (target.name, target.base_url, target.key) == ("ollama/llama3:8b", "http://127.0.0.1:11434/v1", None)
+    assert target.chosen == "no API key was found; Ollama answers at 127.0.0.1:11434"
+    down = msgspec.structs.replace(OLLAMA, state="down", models=())
+    assert resolve(None, BUILT_IN, engines=_engines(down, VLLM)).name == "vllm/meta/llama"
+
+
+@pytest.mark.usefixtures("local")
+def test_a_local_engine_s_own_model() -> None:
+    ours = config(providers={"ollama": {"default_model": "mine"}})
+    assert resolve(None, ours, engines=_engines(OLLAMA)).name == "ollama/mine"
+    down = msgspec.structs.replace(OLLAMA, state="down", models=())
+    assert resolve(None, ours, engines=_engines(down)).name == SIMULATION
+
+
+@pytest.mark.usefixtures("local")
+@pytest.mark.parametrize("state", ["empty", "other", "silent", "down", "elsewhere"])
+def test_without_an_engine_it_is_the_simulation(state: Any) -> None:
+    target = resolve(None, BUILT_IN, engines=_engines(Engine("ollama", "Ollama", "p", state)))
+    assert target.name == SIMULATION
+    assert target.chosen == "no API key and no local engine was found: THIS IS A SIMULATION, no model is called"
+
+
+@pytest.mark.usefixtures("local")
+def test_no_engine_is_looked_for_where_another_is_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never() -> list[Engine]:
+        raise AssertionError("it was looked for")
+
+    assert resolve("sim/demo", BUILT_IN, engines=never).name == "sim/demo"
+    assert resolve(None, config(model="sim/x"), engines=never).name == "sim/x"
+    assert resolve(None, config(local=False), engines=never).name == SIMULATION
+    with monkeypatch.context() as keyed:
+        keyed.setenv("GROQ_API_KEY", "k")
+        assert resolve(None, BUILT_IN, engines=never).provider.name == "groq"
+    monkeypatch.setenv("HEADRACE_NO_LOCAL", "1")
+    assert resolve(None, BUILT_IN, engines=never).name == SIMULATION
+
+
+@pytest.mark.usefixtures("local")
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_a_client_looks_once(kind: Any, serve: Callable[..., Server]) -> None:
+    tags = b'{"models": [{"name": "llama3"}]}'
+    routes = {
+        "/": [b"HTTP/1.1 200 OK\r\n\r\nOllama is running", CLOSE],
+        "/api/tags": [b"HTTP/1.1 200 OK\r\n\r\n" + tags, CLOSE],
+    }
+    server = serve(routes=routes)
+    row = msgspec.structs.replace(PROVIDERS["ollama"], base_url=f"http://127.0.0.1:{server.port}/v1")
+    ours = Config({"ollama": row, "sim": PROVIDERS["sim"]}, {})
+    client = kind(config=ours)
+    assert [client.target(None).name for _ in range(3)] == ["ollama/llama3"] * 3
+    assert client.target("sim").name == "sim/demo"
+    assert len(server.requests) == 2
+    assert resolve(None, ours).name == "ollama/llama3"  # who has no client looks each time
+    assert len(server.requests) == 4
 
 
 def test_a_base_url_wants_a_name() -> None:

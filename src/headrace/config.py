@@ -1,6 +1,7 @@
 """Settings that a file holds: ``headrace.toml``.
 
     model = "my-server/llama-3"            # what is asked when no model is named
+    local = false                           # else engines on this machine are looked for, when no key is found
 
     [providers.my-server]                   # any server of a wire that is known: one row
     base_url = "http://10.0.0.7:8000/v1"
@@ -33,12 +34,14 @@ class Config(Struct, frozen=True):
         api_keys: keys that the file itself holds, by provider.
         model: what is asked when no model is named.
         path: the file that was read, None if there is none.
+        local: whether engines on this machine may be looked for.
     """
 
     providers: dict[str, Provider]
     api_keys: dict[str, str]
     model: str | None = None
     path: str | None = None
+    local: bool = True
 
     def __repr__(self) -> str:
         """Show it without the keys."""
@@ -75,13 +78,18 @@ def read_config(value: dict[str, Any], where: str) -> Config:
     Raises:
         ConfigError: naming the key that is wrong.
     """
-    unknown = value.keys() - {"model", "providers", "sim"}  # the last: for `headrace sim`, which reads it itself
+    # [sim] is read by `headrace sim` itself
+    unknown = value.keys() - {"local", "model", "providers", "sim"}
     if unknown:
-        raise ConfigError(f"{where}: unknown keys: {', '.join(sorted(unknown))} (known: model, providers, sim)")
+        names = ", ".join(sorted(unknown))
+        raise ConfigError(f"{where}: unknown keys: {names} (known: local, model, providers, sim)")
     model: Any = value.get("model")
+    local: Any = value.get("local", True)
     rows: Any = value.get("providers", {})
     if not isinstance(model, str | None):
         raise ConfigError(f"{where}: model must be a text like 'provider/model'")
+    if not isinstance(local, bool):
+        raise ConfigError(f"{where}: local must be true or false")
     if not isinstance(rows, dict):
         raise ConfigError(f"{where}: providers must be tables, [providers.NAME]")
     providers, keys = dict(PROVIDERS), dict[str, str]()
@@ -105,4 +113,4 @@ def read_config(value: dict[str, Any], where: str) -> Config:
             providers[name] = msgspec.convert({**known, **row}, Provider)
         except msgspec.ValidationError as error:
             raise ConfigError(f"{where}: [providers.{name}]: {error}") from None
-    return Config(providers, keys, model, where)
+    return Config(providers, keys, model, where, local)

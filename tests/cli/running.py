@@ -43,9 +43,20 @@ def unboxed(text: str) -> str:
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
-    """Keep what a program needs to start, and nothing that names a provider, a key or a proxy."""
-    kept = {k: v for k, v in os.environ.items() if k in {"PATH", "LANG", "LC_ALL"} or k.startswith("COVERAGE_")}
-    return {**kept, "HOME": str(home), "PYTHONWARNINGS": "error", "TERM": "xterm-256color", **more}
+    """Keep what a program needs to start, and nothing that names a provider, a key or a proxy.
+
+    No port of this machine is looked at for a local engine.
+    """
+    names = {"PATH", "PYTHONPATH", "LANG", "LC_ALL"}
+    kept = {k: v for k, v in os.environ.items() if k in names or k.startswith("COVERAGE_")}
+    own = {"HOME": str(home), "PYTHONWARNINGS": "error", "TERM": "xterm-256color", "HEADRACE_NO_LOCAL": "1"}
+    return {**kept, **own, **more}
+
+
+def only_at(port: int) -> str:
+    """Write a configuration by which Ollama is looked for at a port of a test's, and the other engines nowhere."""
+    rows = {"ollama": f"127.0.0.1:{port}", "lmstudio": "engine.test", "llamacpp": "engine.test", "vllm": "engine.test"}
+    return "".join(f'[providers.{name}]\nbase_url = "http://{place}/v1"\n' for name, place in rows.items())
 
 
 class Process(subprocess.Popen[bytes]):

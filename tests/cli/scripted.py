@@ -27,8 +27,8 @@ class Peer:
         self._gone = gone
 
     def head(self, status: int = 200, kind: str = "text/event-stream") -> None:
-        lines = f"HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\nTransfer-Encoding: chunked\r\n\r\n"
-        self._sock.sendall(lines.encode())
+        fields = f"Content-Type: {kind}\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n"
+        self._sock.sendall(f"HTTP/1.1 {status} X\r\n{fields}\r\n".encode())
 
     def raw(self, data: bytes) -> None:
         """Send a piece of the body."""

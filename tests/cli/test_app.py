@@ -13,7 +13,7 @@ import pytest
 import headrace
 from tests.cli.running import BOUND_S, environment, run, start, unboxed
 
-COMMANDS = ("chat", "decode", "fault-proxy", "models", "record", "replay", "serve", "sim")
+COMMANDS = ("chat", "decode", "fault-proxy", "inspect", "models", "parallel", "record", "replay", "serve", "sim")
 
 
 def test_version(tmp_path: Path) -> None:
@@ -48,7 +48,10 @@ def test_the_package_of_the_command_line_runs_too(tmp_path: Path) -> None:
     assert done.stdout.decode() == f"headrace {headrace.__version__}\n"
 
 
-@pytest.mark.parametrize("args", [["--help"], ["--version"], ["decode", "--fold", "/dev/null"], ["models"]])
+@pytest.mark.parametrize(
+    "args",
+    [["--help"], ["--version"], ["decode", "--fold", "/dev/null"], ["inspect", "--file", "/dev/null"], ["models"]],
+)
 def test_light_commands_load_no_transport(tmp_path: Path, args: list[str]) -> None:
     heavy = ("aiohttp", "fastapi", "starlette", "urllib3", "uvicorn")  # typer itself stands on pydantic
     code = (

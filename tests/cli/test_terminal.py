@@ -4,11 +4,13 @@ import json
 import signal
 import subprocess
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.cli.running import BOUND_S, Terminal
+from tests import servers as scripted
+from tests.cli.running import BOUND_S, Terminal, only_at
 from tests.cli.scripted import Peer, Server
 
 
@@ -271,6 +273,25 @@ def test_the_models_are_a_table(tmp_path: Path) -> None:
     assert "✓ OPENAI_API_KEY" in terminal.shown
     assert "· GROQ_API_KEY" in terminal.shown
     assert "mine (file)" in terminal.shown
+    assert "no key: set GROQ_API_KEY" in terminal.shown
+    assert "key found; not asked" in terminal.shown
     assert "headrace chat asks openai/gpt-4o-mini: openai's key was found" in terminal.shown
     assert "sk-secret" not in terminal.raw
     assert "u:p" not in terminal.raw
+
+
+def test_a_local_engine_is_in_the_table(tmp_path: Path, serve: Callable[..., scripted.Server]) -> None:
+    names = json.dumps({"models": [{"name": f"llama{n}\x1b[31m"} for n in range(7)]}).encode()
+    routes = {
+        "/": [b"HTTP/1.1 200 OK\r\n\r\nOllama is running", scripted.CLOSE],
+        "/api/tags": [b"HTTP/1.1 200 OK\r\n\r\n" + names, scripted.CLOSE],
+    }
+    port = serve(routes=routes).port
+    (tmp_path / "headrace.toml").write_text(only_at(port))
+    with Terminal(tmp_path, "models", env={"HEADRACE_NO_LOCAL": ""}) as terminal:
+        assert terminal.finish() == 0
+    assert "Ollama runs" in terminal.shown
+    assert "llama4␛[31m" in terminal.shown
+    assert "llama5" not in terminal.shown
+    assert "… and 2 more" in terminal.shown
+    assert f"Ollama answers at 127.0.0.1:{port}" in " ".join(terminal.shown.split())

@@ -1,8 +1,11 @@
 """Deadlines: which one is due first, and what it means. The clock is a number that is handed in."""
 
+from typing import Any
+
 import pytest
 
-from headrace.flow.deadlines import Deadlines, Phase, Timeouts
+from headrace.errors import UsageError
+from headrace.flow.deadlines import Deadlines, Phase, Timeouts, read_timeouts
 
 
 def test_before_the_start_nothing_is_due() -> None:
@@ -66,3 +69,12 @@ def test_the_caller_s_limit_is_the_shortest_that_was_set() -> None:
 )
 def test_a_deadline_in_words(phase: Phase, words: str) -> None:
     assert Deadlines(Timeouts(1.5, 2, 3)).describe(phase) == words
+
+
+def test_timeouts_as_a_caller_gives_them() -> None:
+    assert read_timeouts(None) is None
+    assert read_timeouts((1, 2, None)) == Timeouts(1, 2, None)
+    bad: list[Any] = [(), (1, 2), (0, 1, 2), (1, -1, None)]
+    for times in bad:
+        with pytest.raises(UsageError, match="three times above 0 in seconds, or None"):
+            read_timeouts(times)

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from headrace.cli.asking import Watch
 from headrace.cli.display import BAD, DIM, THOUGHT, WARN, OutputError, ReaderGone
 from headrace.cli.interrupts import READER_GONE
-from headrace.errors import HeadraceError, RetractedError, UsageError
+from headrace.errors import RetractedError
 from headrace.events import PartDelta, PartEnd, PartReplace, PartStart, PartWhole, Reset, Retract, StreamWarning
 
 if TYPE_CHECKING:
@@ -22,15 +23,17 @@ if TYPE_CHECKING:
     from headrace.message import Message
     from headrace.stream import Stream
 
-_NOTICES = {
+NOTICES = {
     "length": "the answer reached the limit of tokens and is cut (length)",
     "filtered": "the provider's filter cut the answer (filtered)",
     "refused": "the model refused (refused)",
     "paused": "the provider paused the answer; it can be asked to go on (paused)",
     "cancelled": "stopped before the answer was complete (cancelled)",
 }
+"""What is said of an outcome that is none of the good ones, and no failure."""
 _MEASURABLE_S = 0.1  # what came in a shorter time came at once: a rate would mean nothing
-_GOOD = ("complete", "stopped", "tool_calls")
+GOOD = ("complete", "stopped", "tool_calls")
+"""Outcomes that nobody need be told of."""
 
 
 class Answer(NamedTuple):
@@ -56,28 +59,11 @@ def show(stream: Stream, label: str, screen: Screen, interrupts: Interrupts, *, 
         say_simulation: whether the warning of a simulation is yet to be given.
     """
     shown = _Shown(stream, screen, say_simulation)
-    error: Exception | None = None
-    interrupts.stream = stream
-    try:
-        if interrupts.reader_gone:
-            stream.cancel()
-        screen.wait(label)
-        with stream:
-            for event in stream:
-                shown.take(event)
-    except KeyboardInterrupt:
-        pass
-    except ReaderGone:
-        interrupts.reader_gone = True
-    except (HeadraceError, OutputError) as problem:
-        error = problem
-    finally:
-        interrupts.stream = None
-        screen.stop_waiting()
-    message = stream.message
-    code = interrupts.exit_code
-    if code is None:
-        code = 0 if error is None else failure_code(error)
+    watch = Watch(stream, label, screen, interrupts)
+    with watch, stream:
+        for event in stream:
+            shown.take(event)
+    message, error, code = stream.message, watch.error, watch.code
     if code != READER_GONE:
         try:
             screen.out.end_line()
@@ -88,19 +74,21 @@ def show(stream: Stream, label: str, screen: Screen, interrupts: Interrupts, *, 
         if screen.is_terminal and (error is None or message.parts):
             if screen.out.is_terminal and message.text:
                 screen.line("")
-            style = DIM if message.outcome in _GOOD else BAD if error else WARN
+            style = DIM if message.outcome in GOOD else BAD if error else WARN
             screen.line(summary(label, message, stream.timing), style)
     return Answer(message, code)
 
 
-def failure_code(error: Exception) -> int:
-    """Give the exit code that an error stands for."""
-    return 2 if isinstance(error, UsageError) else 1
+def summary(label: str, message: Message, timing: Timing, outcome: str | None = None) -> str:
+    """Say in one line how it went: ``openai/gpt-4o-mini · complete · first token 0.41 s · 83 tokens/s · …``.
 
-
-def summary(label: str, message: Message, timing: Timing) -> str:
-    """Say in one line how it went: ``openai/gpt-4o-mini · complete · first token 0.41 s · 83 tokens/s · …``."""
-    said = [label, message.outcome or "cancelled"]
+    Args:
+        label: whom was asked; "": it is not said.
+        message: what came.
+        timing: when.
+        outcome: in place of the message's.
+    """
+    said = [*([label] if label else []), outcome or message.outcome or "cancelled"]
     first, last, usage = timing.first_token_s, timing.last_token_s, message.usage
     about = "≈" if usage.estimated else ""
     if first is not None:
@@ -164,8 +152,8 @@ class _Shown:
             screen.note(text)
         if error is not None:
             screen.error(str(error))
-        elif message.outcome in _NOTICES and not (message.outcome == "cancelled" and screen.is_terminal):
-            screen.note(_NOTICES[message.outcome])
+        elif message.outcome in NOTICES and not (message.outcome == "cancelled" and screen.is_terminal):
+            screen.note(NOTICES[message.outcome])
 
     def _grow(self, kind: PartKind, choice: int, text: str) -> None:
         if choice:

@@ -9,7 +9,9 @@ import typer
 from headrace.cli.chat import chat
 from headrace.cli.decode import decode
 from headrace.cli.fault_proxy import fault_proxy
+from headrace.cli.inspect import inspect
 from headrace.cli.models import models
+from headrace.cli.parallel import parallel
 from headrace.cli.record import record
 from headrace.cli.replay import replay
 from headrace.cli.serve import serve
@@ -48,5 +50,5 @@ def root(
     """Stream language-model output: at a terminal, in a pipe, to a browser."""
 
 
-for command in (chat, decode, fault_proxy, models, record, replay, serve, sim):
+for command in (chat, inspect, parallel, decode, models, serve, sim, record, replay, fault_proxy):
     app.command(epilog=EXIT_CODES)(command)

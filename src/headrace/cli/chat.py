@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import re
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from headrace.cli import options
+from headrace.cli.asking import failure_code, introduce
 from headrace.cli.display import DIM, Screen
 from headrace.cli.interrupts import Interrupts
+from headrace.cli.options import BOUND, REQUEST
 from headrace.errors import HeadraceError
 
 if TYPE_CHECKING:
@@ -19,11 +21,10 @@ if TYPE_CHECKING:
     from headrace.cli.conversation import Conversation
     from headrace.client import Client
     from headrace.flow.bounds import Condition
-    from headrace.flow.deadlines import Timeouts
     from headrace.stream import Stream
     from headrace.targets import Target
 
-_MODEL, _BOUND, _TALK = "Model and request", "Stop the model early", "Conversation"
+_TALK = "Conversation"
 
 
 def chat(
@@ -37,78 +38,39 @@ def chat(
         ),
     ] = None,
     *,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "-m",
-            "--model",
-            metavar="PROVIDER/MODEL",
-            help="Whom to ask; without it the configured model, else the first key found, else a simulation.",
-            rich_help_panel=_MODEL,
-        ),
-    ] = None,
-    system: Annotated[
-        str | None, typer.Option("-s", "--system", metavar="TEXT", help="System prompt.", rich_help_panel=_MODEL)
-    ] = None,
-    max_tokens: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help="The most tokens that the model may write.", rich_help_panel=_MODEL),
-    ] = None,
+    model: options.Model = None,
+    system: options.System = None,
+    max_tokens: options.MaxTokens = None,
     temperature: Annotated[
-        float | None, typer.Option(metavar="F", help="Sampling temperature.", rich_help_panel=_MODEL)
+        float | None, typer.Option(metavar="F", help="Sampling temperature.", rich_help_panel=REQUEST)
     ] = None,
-    top_p: Annotated[float | None, typer.Option(metavar="F", help="Nucleus sampling.", rich_help_panel=_MODEL)] = None,
+    top_p: Annotated[float | None, typer.Option(metavar="F", help="Nucleus sampling.", rich_help_panel=REQUEST)] = None,
     stop: Annotated[
         list[str] | None,
-        typer.Option(metavar="TEXT", help="Stop sequence; may be given again.", rich_help_panel=_MODEL),
+        typer.Option(metavar="TEXT", help="Stop sequence; may be given again.", rich_help_panel=REQUEST),
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Seed of the sampling, where the provider has one.", rich_help_panel=_MODEL),
+        typer.Option(metavar="N", help="Seed of the sampling, where the provider has one.", rich_help_panel=REQUEST),
     ] = None,
-    base_url: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            help="Address in place of the provider's; any server of the OpenAI kind then goes with -m MODEL.",
-            rich_help_panel=_MODEL,
-        ),
-    ] = None,
-    config: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Settings in place of the headrace.toml found.", rich_help_panel=_MODEL),
-    ] = None,
-    timeouts: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FIRST,IDLE,TOTAL",
-            help="Seconds to the first token, between tokens, and in all: '30,10,300'; '-' is no limit, nothing the "
-            "usual one.",
-            rich_help_panel=_MODEL,
-        ),
-    ] = None,
+    base_url: options.BaseURL = None,
+    config: options.ConfigFile = None,
+    timeouts: options.Times = None,
     until: Annotated[
         list[str] | None,
         typer.Option(
             metavar="TEXT|/REGEX/",
             help="Stop once the answer holds this, which is kept; may be given again.",
-            rich_help_panel=_BOUND,
+            rich_help_panel=BOUND,
         ),
     ] = None,
     until_code_block: Annotated[
         bool,
-        typer.Option("--until-code-block", help="Stop after the first whole code block.", rich_help_panel=_BOUND),
+        typer.Option("--until-code-block", help="Stop after the first whole code block.", rich_help_panel=BOUND),
     ] = False,
-    limit_tokens: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help="Stop after N tokens, counted or estimated.", rich_help_panel=_BOUND),
-    ] = None,
-    limit_chars: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Stop after N characters.", rich_help_panel=_BOUND)
-    ] = None,
-    limit_seconds: Annotated[
-        float | None, typer.Option(metavar="S", help="Stop after S seconds.", rich_help_panel=_BOUND)
-    ] = None,
+    limit_tokens: options.LimitTokens = None,
+    limit_chars: options.LimitChars = None,
+    limit_seconds: options.LimitSeconds = None,
     go_on: Annotated[
         bool,
         typer.Option(
@@ -135,9 +97,9 @@ def chat(
     The answer's text goes to stdout, everything else to stderr. Ctrl-C, a closed pipe or a limit stops the model at
     once; what had arrived is kept.
     """
-    bounds: list[Condition] = [_condition(given) for given in until or ()]
+    bounds: list[Condition] = [options.read_condition(given) for given in until or ()]
     limits = {"tokens": limit_tokens, "chars": limit_chars, "seconds": limit_seconds}
-    times = _timeouts(timeouts)
+    times = options.read_timeouts(timeouts)
     screen = Screen()
     interrupts = Interrupts(screen.out)
     interrupts.install()
@@ -149,7 +111,7 @@ def chat(
         "seed": seed,
     }
     try:
-        asked = _prompt(prompt)
+        asked = options.read_prompt(prompt)
         from headrace.cli.conversation import Conversation, load
         from headrace.client import Client
         from headrace.flow.bounds import has_complete_code_block
@@ -169,8 +131,6 @@ def chat(
             talker.keep = not no_save
             code = _converse(talker, screen, interrupts) if asked is None else talker.ask(asked)
     except HeadraceError as error:
-        from headrace.cli.answer import failure_code
-
         screen.error(str(error))
         code = failure_code(error)
     except KeyboardInterrupt:
@@ -217,9 +177,8 @@ class _Talker:
 
     def introduce(self) -> None:
         """Say whom it asks, where the user has not; once."""
-        target = self._target
-        if target.chosen and not self._introduced:
-            self._screen.note(f"no model was named; asking {target.name} ({target.chosen})")
+        if not self._introduced:
+            introduce(self._target, self._screen)
         self._introduced = True
 
     def ask(self, prompt: str) -> int:
@@ -287,62 +246,3 @@ def _read_line(screen: Screen) -> str | None:
     except EOFError:
         return None
     return line.removesuffix("\n") if line else None
-
-
-def _prompt(words: list[str] | None) -> str | None:
-    """Put the prompt together; None: there is none, and a person to give one.
-
-    Raises:
-        typer.BadParameter: if there is none, and nobody.
-    """
-    given = " ".join(words or ())
-    stdin: Any = sys.stdin
-    if stdin is not None and stdin.isatty():
-        if given.strip():
-            return given
-        stdin.reconfigure(errors="replace")
-        return None
-    piped = "" if stdin is None else stdin.buffer.read().decode("utf-8", "replace")
-    asked = "\n\n".join(part for part in (given, piped.rstrip("\n")) if part.strip())
-    if not asked:
-        raise typer.BadParameter("there is none: give it as an argument, or pipe it in", param_hint="PROMPT")
-    return asked
-
-
-def _condition(given: str) -> str | re.Pattern[str]:
-    """Read what ``--until`` says: a text, or a regular expression between slashes.
-
-    Raises:
-        typer.BadParameter: if the expression is none.
-    """
-    if len(given) > 2 and given[0] == given[-1] == "/":
-        try:
-            return re.compile(given[1:-1])
-        except re.error as error:
-            raise typer.BadParameter(f"{given} is no regular expression: {error}", param_hint="--until") from None
-    return given
-
-
-def _timeouts(given: str | None) -> Timeouts | None:
-    """Read what ``--timeouts`` says.
-
-    Raises:
-        typer.BadParameter: if that is not three times.
-    """
-    if given is None:
-        return None
-    from headrace.flow.deadlines import Timeouts
-
-    times: list[float | None] = list(Timeouts())
-    words = [word.strip() for word in given.split(",")]
-    try:
-        if len(words) > len(times):
-            raise ValueError
-        for place, word in enumerate(words):
-            if word:
-                times[place] = None if word == "-" else float(word)
-    except ValueError:
-        raise typer.BadParameter(
-            f"{given!r} is not FIRST,IDLE,TOTAL: three times in seconds", param_hint="--timeouts"
-        ) from None
-    return Timeouts(*times)

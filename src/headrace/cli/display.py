@@ -28,6 +28,8 @@ _CONTROLS: dict[int, int | None] = {
     **dict.fromkeys(range(0x80, 0xA0), 0xFFFD),
 }
 
+_BLANKS = {ord(blank): " " for blank in "\t\n\r"}
+
 
 def visible(text: str) -> str:
     """Take a terminal's control characters out of a text, all but tab and line feed."""
@@ -37,6 +39,21 @@ def visible(text: str) -> str:
 def one_line(text: str) -> str:
     """Bring a text into one line without control characters."""
     return visible(" ".join(text.split()))
+
+
+def in_cells(text: str, width: int) -> str:
+    """Bring a text, in one line, to a width in a terminal's cells: cut with … or filled with blanks."""
+    from rich.cells import cell_len, set_cell_size
+
+    shown = visible(text.translate(_BLANKS))
+    if cell_len(shown) > width:
+        shown = set_cell_size(shown, width - 1).rstrip() + "…"
+    return set_cell_size(shown, width)
+
+
+def has_colours() -> bool:
+    """Say whether a terminal, if it is one, is to be given colours."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 class ReaderGone(Exception):
@@ -79,10 +96,28 @@ class Output:
         self.data((visible(text) if self.is_terminal else text).encode(self._encoding, "replace"))
         self.in_line = not text.endswith("\n")
 
+    def line(self, *pieces: tuple[str, str]) -> None:
+        """Write a line of pieces, each with its style; a terminal gets the styles.
+
+        Raises:
+            ReaderGone: if nobody reads any more.
+            OutputError: if it cannot be written.
+        """
+        if self.is_terminal and has_colours():
+            line = "".join(f"\x1b[{style}m{visible(text)}\x1b[0m" if style else visible(text) for text, style in pieces)
+            self.data((line + "\n").encode(self._encoding, "replace"))
+        else:
+            self.text("".join(text for text, _ in pieces) + "\n")
+
     def end_line(self) -> None:
         """End the last line, if it has not ended and can be ended without waiting for a reader that made us wait."""
-        if self.in_line and not self._failed and (not self.busy or select.select([], [self.fd], [], 0)[1]):
+        if self.in_line and not self._failed and not self.blocked:
             self.text("\n")
+
+    @property
+    def blocked(self) -> bool:
+        """Whether a write waits for a slow reader, or was broken off and another would wait."""
+        return self.busy and not select.select([], [self.fd], [], 0)[1]
 
     def data(self, data: bytes) -> None:
         """Write bytes as they are.
@@ -118,7 +153,7 @@ class Screen:
         self.out = Output()
         stream: Any = sys.stderr
         self.is_terminal: bool = stream is not None and stream.isatty()
-        self._colours = self.is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        self._colours = self.is_terminal and has_colours()
         self._in_line = False  # on stderr
         self._after_aside = False
         self._waiting: _Waiting | None = None

@@ -15,18 +15,25 @@ import signal
 import stat
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from types import FrameType
 
     from headrace.cli.display import Output
-    from headrace.stream import Stream
 
 READER_GONE = 128 + 13
 """The exit code of a program that SIGPIPE ended, as shells give it."""
 
 _MOMENT_S = 0.05
+
+
+class Cancellable(Protocol):
+    """A stream, or several together."""
+
+    def cancel(self) -> None:
+        """End it, from any thread."""
+        ...
 
 
 class Interrupts:
@@ -39,7 +46,7 @@ class Interrupts:
     """
 
     def __init__(self, out: Output) -> None:
-        self.stream: Stream | None = None
+        self.stream: Cancellable | None = None
         self.signum: int | None = None
         self.reader_gone = False
         self._out = out
@@ -72,7 +79,7 @@ class Interrupts:
     def _handle(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - as signal wants it
         first = self.signum is None
         self.signum = number
-        if self.stream is None or not first or self._out.busy:
+        if self.stream is None or not first or self._out.blocked:
             raise KeyboardInterrupt
         self._calls.put(None)  # the one way to call another thread that is safe in a handler
 

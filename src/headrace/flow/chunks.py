@@ -79,11 +79,23 @@ class Chunks:
         self._last_s = 0.0
         self._id: str | None = None
         self._model: str | None = None
+        self._stop: str | None = None
 
-    def feed(self, frame: Frame, events: Sequence[Event], at_s: float | None) -> None:
-        """Take a frame, and what was read in it; without a time, if it was recorded without."""
+    def feed(
+        self, frame: Frame, events: Sequence[Event], at_s: float | None, *, native_stop_reason: str | None = None
+    ) -> None:
+        """Take a frame, and what was read in it.
+
+        Args:
+            frame: as it came.
+            events: what the decoder gave for it.
+            at_s: when it came, None if it was recorded without its time.
+            native_stop_reason: the decoder's, by now. Its event may come with a later frame (Anthropic says why in one
+                and ends in the next).
+        """
         kind: PartKind | None = None
-        name = finish = usage = None
+        name = usage = None
+        finish = None if self._stop else native_stop_reason
         delta: list[str] = []
         for event in events:
             match event:
@@ -99,7 +111,7 @@ class Chunks:
                     self._id, self._model = event.id, event.model
                 case StepUpdate():
                     self._id, self._model = event.id or self._id, event.model or self._model
-                case ChoiceFinish():
+                case ChoiceFinish() if event.choice or not self._stop:
                     finish = finish or event.native_stop_reason or event.stop_reason
                 case UsageUpdate():
                     usage = event.usage
@@ -121,5 +133,6 @@ class Chunks:
             events=tuple(events),
         )
         self._count += 1
+        self._stop = self._stop or native_stop_reason
         self._last_s = at_s or 0.0
         self.waiting.append(chunk)

@@ -268,7 +268,8 @@ class Exchange:
             self._frames(batch, self._framer.feed(chunk), now)
 
     def _frames(self, batch: Batch, frames: Iterable[Frame], now: float) -> None:
-        decode = self._decoder.feed
+        decoder = self._decoder
+        decode = decoder.feed
         try:
             for frame in frames:
                 before = len(batch)
@@ -278,7 +279,8 @@ class Exchange:
                     if self._chunks is not None:
                         # not what is ours: an estimate, the end that a condition makes
                         read = [event for event, of in batch[before:] if of is frame]
-                        self._chunks.feed(frame, read, now - self._began)
+                        stop = decoder.native_stop_reason
+                        self._chunks.feed(frame, read, now - self._began, native_stop_reason=stop)
                 if self.done:
                     return
         except WireError as error:

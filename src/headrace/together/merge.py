@@ -43,7 +43,7 @@ class _Merged(Together[K, S]):
             UsageError: if there is no stream of that label.
         """
         if label is None:
-            for stream in self.streams.values():
+            for stream in reversed(self.streams.values()):  # first those whose turn has not come: it comes now
                 stream.cancel()
         elif label in self.streams:
             self.streams[label].cancel()

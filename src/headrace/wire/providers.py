@@ -19,6 +19,8 @@ class Provider(Struct, frozen=True, kw_only=True):
         key_env: environment variables that may hold the key, the first found counts; empty: no key is needed.
         base_url_env: environment variables that may hold another address.
         default_model: what is asked when only the provider is named.
+        models_path: where it lists its models, behind the base URL; None: it has no such list.
+        models_are_open: whether it gives that list to anybody, so that it says nothing of a key.
         headers: further headers of each request.
         max_tokens_field: what the limit of tokens is called.
         include_usage: whether ``stream_options.include_usage`` may be asked for.
@@ -36,6 +38,8 @@ class Provider(Struct, frozen=True, kw_only=True):
     key_env: tuple[str, ...] = ()
     base_url_env: tuple[str, ...] = ()
     default_model: str | None = None
+    models_path: str | None = "/models"
+    models_are_open: bool = False
     headers: dict[str, str] = {}
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     include_usage: bool = True
@@ -63,6 +67,7 @@ _ROWS = (
         key_env=("ANTHROPIC_API_KEY",),
         base_url_env=("ANTHROPIC_BASE_URL",),
         default_model="claude-sonnet-4-5",
+        models_path="/v1/models?limit=1000",
         headers={"anthropic-version": "2023-06-01"},
     ),
     Provider(
@@ -71,6 +76,7 @@ _ROWS = (
         key_env=("OPENROUTER_API_KEY",),
         base_url_env=("OPENROUTER_BASE_URL",),
         default_model="openai/gpt-4o-mini",
+        models_are_open=True,
     ),
     Provider(
         name="groq",
@@ -122,6 +128,7 @@ _ROWS = (
         key_env=("PERPLEXITY_API_KEY",),
         base_url_env=("PERPLEXITY_BASE_URL",),
         default_model="sonar",
+        models_path=None,
         include_usage=False,  # it is on every chunk
         marker=False,
     ),
@@ -152,6 +159,7 @@ _ROWS = (
         key_env=("HF_TOKEN",),
         base_url_env=("HF_BASE_URL",),
         default_model="openai/gpt-oss-20b",
+        models_are_open=True,
         marker=False,  # its router leaves it out for some of its upstreams
     ),
     Provider(
@@ -159,6 +167,7 @@ _ROWS = (
         base_url="",  # an account's own address, to be given
         key_env=("SNOWFLAKE_PAT",),
         base_url_env=("SNOWFLAKE_CORTEX_BASE_URL",),
+        models_path=None,
         marker_ends=True,  # it gives no finish reason
     ),
     Provider(
@@ -176,7 +185,7 @@ _ROWS = (
         base_url="",
         base_url_env=("HEADRACE_BASE_URL",),
     ),
-    Provider(name="sim", base_url="sim:", default_model="demo", simulated=True),
+    Provider(name="sim", base_url="sim:", default_model="demo", models_path=None, simulated=True),
 )
 
 PROVIDERS: dict[str, Provider] = {row.name: row for row in _ROWS}

@@ -10,7 +10,7 @@ from msgspec import Struct
 from headrace.errors import UsageError
 from headrace.wire import anthropic, openai_chat
 from headrace.wire.framing import SSEFramer
-from headrace.wire.lenient_json import as_dict, loads_leniently
+from headrace.wire.lenient_json import as_dict, as_list, as_text, loads_leniently
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,6 +33,11 @@ class Decoder(Protocol):
     @property
     def finished(self) -> bool:
         """Whether the provider has said why the answer ended."""
+        ...
+
+    @property
+    def native_stop_reason(self) -> str | None:
+        """The provider's word for why the answer (its first choice) ended; None: it has not said one."""
         ...
 
     def feed(self, frame: Frame) -> list[Event]:
@@ -102,16 +107,29 @@ class HTTPRequest(Struct, frozen=True):
 
 
 def make_decoder(
-    wire: WireName, *, provider: Provider | None = None, think_tags: bool | None = None, secrets: Iterable[str] = ()
+    wire: WireName,
+    *,
+    provider: Provider | None = None,
+    think_tags: bool | None = None,
+    secrets: Iterable[str] = (),
+    marker_seen: bool = True,
 ) -> Decoder:
-    """Make a decoder for a wire, with a provider's habits where one is given."""
+    """Make a decoder for a wire, with a provider's habits where one is given.
+
+    Args:
+        wire: its name.
+        provider: whose stream it is.
+        think_tags: whether to split ``<think>`` out of the text; None: as the provider's row says.
+        secrets: what must not get into errors.
+        marker_seen: whether the stream's terminal marker gets here at all; if not, its lack says nothing.
+    """
     name = provider.name if provider else None
     if wire == "anthropic":
         return anthropic.AnthropicDecoder(provider=name, secrets=secrets)
     tags = provider.think_tags if provider and think_tags is None else bool(think_tags)
     return openai_chat.OpenAIChatDecoder(
         provider=name,
-        marker=provider.marker if provider else True,
+        marker=marker_seen and (provider.marker if provider else True),
         marker_ends=provider.marker_ends if provider else False,
         extension_usage=provider.extension_usage if provider else False,
         think_tags=tags,
@@ -166,21 +184,49 @@ def encode_http(
         "accept-encoding": "identity",  # a compressing hop holds tokens back
         **provider.headers,
     }
-    base = base_url.rstrip("/")
+    sent.update(_key_header(provider, key))
     body = _ROOMS[provider.wire].encode_request(request, provider)
-    if provider.wire == "anthropic":
-        url = base.removesuffix("/v1") + "/v1/messages"
-        if key:
-            sent["x-api-key"] = key
-    else:
-        url = base + "/chat/completions"
-        if key:
-            sent["authorization"] = f"Bearer {key}"
+    path = "/v1/messages" if provider.wire == "anthropic" else "/chat/completions"
+    url = _base(provider, base_url) + path
     sent.update({name.lower(): value for name, value in (headers or {}).items()})
     try:
         return HTTPRequest("POST", url, sent, msgspec.json.encode(body))
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise UsageError(f"the request cannot be written as JSON: {error}") from None
+
+
+def ask_for_models(provider: Provider, *, key: str | None, base_url: str) -> HTTPRequest | None:
+    """Write the HTTP request for a provider's list of models; None: it has none."""
+    if not provider.models_path:
+        return None
+    headers = {"accept": "application/json", "accept-encoding": "identity", **provider.headers}
+    headers.update(_key_header(provider, key))
+    return HTTPRequest("GET", _base(provider, base_url) + provider.models_path, headers, b"")
+
+
+def read_models(body: bytes) -> list[str] | None:
+    """Read the names in a list of models, as OpenAI, Anthropic and Together write it; None: it is no such list."""
+    try:
+        value = loads_leniently(body)
+    except ValueError:
+        return None
+    items = as_list(value)
+    if items is None:
+        items = as_list((as_dict(value) or {}).get("data"))
+    if items is None:
+        return None
+    return [name for item in items if (name := as_text((as_dict(item) or {}).get("id")))]
+
+
+def _base(provider: Provider, base_url: str) -> str:
+    base = base_url.rstrip("/")
+    return base.removesuffix("/v1") if provider.wire == "anthropic" else base
+
+
+def _key_header(provider: Provider, key: str | None) -> dict[str, str]:
+    if not key:
+        return {}
+    return {"x-api-key": key} if provider.wire == "anthropic" else {"authorization": f"Bearer {key}"}
 
 
 def detect_wire(frame: Frame) -> WireName:

@@ -97,6 +97,11 @@ class AnthropicDecoder:
         """Whether the provider has said why the answer ended."""
         return self.done or self._stop is not None
 
+    @property
+    def native_stop_reason(self) -> str | None:
+        """The provider's word for why the answer (its first choice) ended; None: it has not said one."""
+        return self._stop
+
     def feed(self, frame: Frame) -> list[Event]:
         """Take a frame in and give its events; after the end, nothing.
 

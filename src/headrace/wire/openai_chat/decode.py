@@ -85,6 +85,12 @@ class OpenAIChatDecoder:
         """Whether the provider has said why the answer ended."""
         return self.done or any(c.finish for c in self._choices.values())
 
+    @property
+    def native_stop_reason(self) -> str | None:
+        """The provider's word for why the answer (its first choice) ended; None: it has not said one."""
+        main = self._main()
+        return main.finish.native_stop_reason if main and main.finish else None
+
     def feed(self, frame: Frame) -> list[Event]:
         """Take a frame in and give its events; after the end, nothing.
 
@@ -234,9 +240,7 @@ class OpenAIChatDecoder:
 
     def _end(self, out: list[Event], outcome: Outcome, error: ErrorInfo | None) -> None:
         self.done = True
-        main = self._main()
-        native = main.finish.native_stop_reason if main and main.finish else None
-        out.append(End(outcome=outcome, native_stop_reason=native, error=error))
+        out.append(End(outcome=outcome, native_stop_reason=self.native_stop_reason, error=error))
 
 
 def _is_vllm_error(value: dict[str, Any]) -> bool:
