@@ -123,7 +123,7 @@ def test_the_first_key_found(monkeypatch: pytest.MonkeyPatch) -> None:
     target = resolve(None, BUILT_IN)
     assert (target.name, target.chosen) == ("groq/llama-3.3-70b-versatile", "groq's key was found")
     monkeypatch.setenv("ANTHROPIC_API_KEY", "k")
-    assert resolve(None, BUILT_IN).name == "anthropic/claude-sonnet-4-5"
+    assert resolve(None, BUILT_IN).name == "anthropic/claude-sonnet-5-5"
 
 
 def test_a_key_in_the_file_is_found() -> None:

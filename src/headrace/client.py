@@ -266,7 +266,7 @@ def stream(model: str | None = None, prompt: Prompt | None = None, **options: Un
 def astream(model: str | None = None, prompt: Prompt | None = None, **options: Unpack[ClientOptions]) -> AsyncStream:
     """Stream one answer, in async code, over a connection of its own.
 
-        async with headrace.astream("anthropic/claude-sonnet-4-5", "Write a haiku") as s:
+        async with headrace.astream("anthropic/claude-sonnet-5-5", "Write a haiku") as s:
             async for text in s.text_stream:
                 print(text, end="", flush=True)
 

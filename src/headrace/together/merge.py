@@ -249,7 +249,7 @@ def merge(streams: Any, *, max_concurrency: int | None = None) -> Merge[Any] | A
 
         with headrace.merge({"PY": headrace.stream(…), "JS": headrace.stream(…)}) as merged:
             for label, event in merged: …
-        merged.messages["PY"].text
+            merged.messages["PY"].text
 
     Args:
         streams: by label, or in a list (whose labels are its indices); not entered yet, all blocking or all async.

@@ -66,7 +66,7 @@ _ROWS = (
         base_url="https://api.anthropic.com",
         key_env=("ANTHROPIC_API_KEY",),
         base_url_env=("ANTHROPIC_BASE_URL",),
-        default_model="claude-sonnet-4-5",
+        default_model="claude-sonnet-5-5",
         models_path="/v1/models?limit=1000",
         headers={"anthropic-version": "2023-06-01"},
     ),
