@@ -12,6 +12,7 @@ module of its own, outside the package, whose import would cost each run its tim
 
 from __future__ import annotations
 
+import inspect
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -75,6 +76,18 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.fixturenames = ["headrace_sim", *(name for name in item.fixturenames if name != "headrace_sim")]
 
 
+def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, name: str, obj: object) -> None:
+    """Refuse a scenario that was marked itself, in place of the test below it, which then is none.
+
+    So pytest reads a marker whose only argument is a function: the test would vanish without a word.
+    """
+    marks = getattr(obj, "pytestmark", None)
+    if inspect.isfunction(obj) and isinstance(marks, list) and not collector.funcnamefilter(name):
+        if any(getattr(mark, "name", "") == "headrace_sim" for mark in cast("list[object]", marks)):
+            text = f"headrace_sim({name}): pytest marks a lone function, and not the test below it"
+            raise collector.CollectError(f"{text}; write headrace_sim(script={name})")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item,
@@ -115,6 +128,8 @@ def headrace_sim(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
         if options.get("env", True):
             _point(monkeypatch, sim.env())
         yield sim
+    if sim.failure is not None:  # a scenario's function that failed: its client saw an error, which tests may expect
+        raise sim.failure
 
 
 def _options(node: pytest.Item) -> dict[str, Any]:

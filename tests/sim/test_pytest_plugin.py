@@ -239,6 +239,42 @@ def test_what_a_marker_cannot_say(run: Run) -> None:
     assert "Traceback" not in said
 
 
+def test_a_scenario_that_took_the_marker_for_itself(run: Run) -> None:
+    said = run(
+        """
+def answer(asked):
+    return "hello"
+
+@pytest.mark.headrace_sim(answer)
+def test_it(headrace_sim):
+    assert False
+
+def test_other():
+    pass
+""",
+        errors=1,
+    )
+    assert "headrace_sim(answer): pytest marks a lone function, and not the test below it" in said
+    assert "write headrace_sim(script=answer)" in said
+
+
+def test_a_scenario_that_fails_is_not_passed_over(run: Run) -> None:
+    said = run(
+        """
+def answer(asked):
+    pytest.fail("it must not be asked")
+
+@pytest.mark.headrace_sim(script=answer)
+def test_it(headrace_sim):
+    with pytest.raises(headrace.HeadraceError):
+        ask()
+""",
+        passed=1,
+        errors=1,
+    )
+    assert "it must not be asked" in said
+
+
 def test_the_marker_is_explained(run: Run) -> None:
     said = run("", "--markers")
     assert "@pytest.mark.headrace_sim(*scenarios, **options): run it against a simulated provider" in said

@@ -5,12 +5,15 @@ from typing import Any
 
 import pytest
 
-from headrace.sim.cassettes.credentials import SECRET_HEADERS, Secrets
+from headrace.sim.cassettes.credentials import Secrets
+from headrace.sim.cassettes.memory import Memory
 
 KEY = "sk-test-0123456789abcdef"
 
 
-@pytest.mark.parametrize("name", sorted(SECRET_HEADERS - {"cookie", "set-cookie"}))
+@pytest.mark.parametrize(
+    "name", ["authorization", "proxy-authorization", "x-api-key", "helicone-auth", "x-session-token", "openai-project"]
+)
 @pytest.mark.parametrize("scheme", ["", "Bearer ", "bearer  "])
 def test_secret_headers(name: str, scheme: str) -> None:
     secrets = Secrets()
@@ -99,12 +102,151 @@ def test_short_words_are_no_secrets_to_look_for() -> None:
     assert secrets.text("ollama: none") == "ollama: none"
 
 
-def test_what_was_met_is_given_up_some_day_and_what_is_known_never() -> None:
+def test_headers_whose_names_hold_a_secret_are_left_out() -> None:
     secrets = Secrets([KEY])
-    for number in range(70):
-        secrets.learn(f"cookie-{number:04}")
-        secrets.learn("again-and-again")
-        secrets.learn(KEY)
-        secrets.learn("[redacted]")
-    assert secrets.text("cookie-0000") == "cookie-0000"
-    assert secrets.text(f"cookie-0069 again-and-again {KEY}") == "[redacted] [redacted] [redacted]"
+    assert secrets.headers(((KEY, "x"), ("x-a", "b"))) == (("x-a", "b"),)
+
+
+def test_headers_with_several_secrets() -> None:
+    secrets = Secrets()
+    headers = (
+        ("sec-websocket-protocol", f"realtime, openai-insecure-api-key.{KEY}, openai-beta.realtime-v1"),
+        ("x-custom-auth", 'user="me", password="hunter2hunter2"'),
+        (
+            "authorization",
+            "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE, SignedHeaders=host, Signature=fe5f80f77d5f",
+        ),
+    )
+    secrets.learn_headers(headers)
+    assert {value for _, value in secrets.headers(headers)} == {"[redacted]"}
+    assert secrets.text(f"{KEY} hunter2hunter2 fe5f80f77d5f host realtime") == (
+        "[redacted] [redacted] [redacted] host realtime"
+    )
+
+
+@pytest.mark.parametrize("text", ["a" * 65_536, "://" * 20_000, "?a" * 30_000, "%25" * 20_000, "a=" * 30_000])
+def test_long_headers_take_no_time(text: str) -> None:
+    secrets = Secrets()
+    headers = (("x-long", text), ("cookie", text), ("x-address", f"?q={text}"))
+    secrets.learn_headers(headers)
+    assert secrets.headers(headers)[1] == ("cookie", "[redacted]")
+
+
+def test_an_address_in_an_address() -> None:
+    secrets = Secrets()
+    path = "/go?to=https%3A%2F%2Fhost%2F%3Faccess_token%3Dabcdefghijkl%26x%3D1"
+    secrets.learn_address(path)
+    assert secrets.address(path) == "/go?to=https%3A%2F%2Fhost%2F%3Faccess_token%3D[redacted]%26x%3D1"
+
+
+def test_fields_that_clients_really_send() -> None:
+    body: Any = {
+        "model": "gpt-4o",
+        "max_tokens": 5,
+        "openai_api_key": KEY,
+        "password": "x",
+        "auth": {"token": "abcdefgh-ijkl"},
+        "session_id": "two words",
+        "headers": [{"name": "Authorization", "value": "Bearer 0123456789abc"}, {"name": "x-y", "value": "left"}],
+        "config": {"anything": "sk-live-0123456789abcdefgh"},
+        "prompt_cache_key": "cache-0123456789",
+        "secret": "",
+        "logprobs": [{"token": "abcdefgh12345678"}],
+        "tools": [
+            {
+                "type": "function",
+                "function": {
+                    "name": "login",
+                    "parameters": {
+                        "type": "object",
+                        "properties": {
+                            "token": {"type": "string", "enum": ["abcdefgh12345678"]},
+                            "password": {"type": "string", "description": "at least 12345678 of them"},
+                        },
+                        "required": ["token", "password"],
+                    },
+                },
+            },
+            {"type": "mcp", "authorization": "opaque"},
+        ],
+        "messages": [
+            {"role": "user", "content": "my token: abcdefgh123"},
+            {"role": "assistant", "content": [
+                {"type": "thinking", "thinking": "…", "signature": "EqQBCgIYAhIMabc0123456789"},
+                {"type": "tool_use", "name": "login", "input": {"token": "0123abcd4567", "password": "letmeinnow"}},
+                {"type": "tool_use", "name": "ask", "input": {"api_key": "abc123def456"}},
+            ]},
+        ],
+    }  # fmt: skip
+    secrets = Secrets()
+    assert secrets.learn_json(body)
+    kept = secrets.json(body)
+    said: Any = body["messages"]
+    said[1]["content"][2]["input"]["api_key"] = "[redacted]"
+    assert kept == {
+        **body,
+        "openai_api_key": "[redacted]",
+        "password": "[redacted]",
+        "auth": {"token": "[redacted]"},
+        "headers": [{"name": "Authorization", "value": "[redacted]"}, {"name": "x-y", "value": "left"}],
+        "config": {"anything": "[redacted]"},
+        "tools": [body["tools"][0], {"type": "mcp", "authorization": "[redacted]"}],
+    }
+
+
+def test_a_body_without_secrets() -> None:
+    secrets = Secrets([KEY])
+    assert not secrets.learn_json({"messages": [{"image_url": {"url": "https://host/x.png?size=1"}}], "n": 1})
+    assert secrets.learn_json({"messages": [{"image_url": {"url": "https://host/x.png?sig=1"}}]})
+
+
+def test_lines_of_a_key() -> None:
+    secrets = Secrets()
+    secrets.learn_json(
+        {"private_key": "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADAN\nBgkqhkiG\n-----END PRIVATE KEY-----\n"}
+    )
+    assert secrets.text("MIIEvQIBADAN\\nBgkqhkiG\n-----BEGIN PRIVATE KEY-----") == (
+        "[redacted]\\n[redacted]\n-----BEGIN PRIVATE KEY-----"
+    )
+
+
+def test_bodies_that_are_no_json() -> None:
+    secrets = Secrets()
+    form = b"client_secret=a%2Bbcdefgh&password=x&note=a%2bbcdefgh&x=%20"
+    assert secrets.body(form) == b"client_secret=[redacted]&password=[redacted]&note=[redacted]&x=%20"
+    assert secrets.text("a+bcdefgh") == "[redacted]"
+    lines = b'{"custom_id": "1", "access_token": "zyxwvuts9876"}\n{"x": "zyxwvuts9876"}\n{broken'
+    assert secrets.body(lines) == b'{"custom_id": "1", "access_token": "[redacted]"}\n{"x": "[redacted]"}\n{broken'
+
+
+def test_an_exchange_forgets_nothing_that_it_showed() -> None:
+    memory = Memory()
+    secrets = Secrets(memory=memory)
+    secrets.learn_headers((("authorization", f"Bearer {KEY}"),))
+    for number in range(500):
+        secrets.learn_headers((("set-cookie", f"c=cookie-{number:04}"),))
+        secrets.learn_address(f"https://host/?X-Amz-Signature=signature-{number:04}")
+        secrets.learn_field(f"field-{number:04}")
+    shown = f"{KEY} cookie-0000 cookie-0499 signature-0000 field-0000"
+    assert secrets.text(shown) == " ".join(["[redacted]"] * 5)
+    # in the next one, what comes anew each time is given up; who asked is not
+    assert Secrets(memory=memory).text(shown) == "[redacted] cookie-0000 [redacted] signature-0000 field-0000"
+
+
+def test_signed_requests_push_out_no_key() -> None:
+    memory = Memory(["known-beforehand"])
+    for number in range(200):
+        secrets = Secrets(memory=memory)
+        secrets.learn_headers(
+            (("x-api-key", f"key-of-{number:04}"), ("authorization", f"X Signature=fe5f80f7{number}"))
+        )
+    text = Secrets(memory=memory).text("known-beforehand key-of-0000 key-of-0199 fe5f80f70 fe5f80f7199")
+    assert text == "[redacted] [redacted] [redacted] fe5f80f70 [redacted]"
+
+
+def test_what_one_exchange_learns_another_knows_at_once() -> None:
+    memory = Memory()
+    one, other = Secrets(memory=memory), Secrets(memory=memory)
+    assert one.text(KEY) == KEY
+    other.learn(KEY)
+    assert one.text(KEY) == "[redacted]"

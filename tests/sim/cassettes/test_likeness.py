@@ -184,3 +184,35 @@ def test_differences_in_a_line() -> None:
     many = differences(facts(chat(**{f"x{i}": 1 for i in range(9)})), facts(chat()))
     assert many.endswith("x2 was 1, and is not there; …")
     assert "\n" not in differences(facts(chat("a\nb")), facts(chat("c\n\nd")))
+
+
+@pytest.mark.parametrize(
+    ("recorded", "asked", "alike"),
+    [
+        ("/v1/x?key=[redacted]&a=1", "/v1/x?a=1&key=other", True),
+        ("/v1/x?key=[redacted]&a=1", "/v1/x?a=1", True),
+        ("/v1/x?page=[redacted]", "/v1/x?page=2", True),
+        ("/v1/x?page=[redacted]", "/v1/x?other=2", False),
+        ("/v1/x?page=[redacted]", "/v1/x?page=2&b=3", False),
+        ("/v1/x?page=1", "/v1/x?page=2", False),
+    ],
+)
+def test_queries_that_were_scrubbed(recorded: str, asked: str, alike: bool) -> None:
+    assert same(facts(path=recorded), facts(path=asked)) == alike
+    assert ("the query is another" in differences(facts(path=recorded), facts(path=asked))) != alike
+
+
+@pytest.mark.parametrize(
+    ("scrubbed", "text", "alike"),
+    [
+        ("a[redacted]b[redacted]b", "aXbYbZb", True),
+        ("a[redacted]b[redacted]b", "abb", True),
+        ("a[redacted]b[redacted]b", "ab", False),
+        ("a[redacted]c[redacted]b", "aXbYbZb", False),
+        ("ab[redacted]bc", "abc", False),
+        ("[redacted]" * 40 + "x", "y" * 5000, False),
+    ],
+)
+def test_several_marks_in_a_text(scrubbed: str, text: str, alike: bool) -> None:
+    assert same(facts(chat(x=scrubbed)), facts(chat(x=text))) == alike
+    assert same(facts(b"\xff" + scrubbed.encode()), facts(b"\xff" + text.encode())) == alike

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import json
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,8 @@ import pytest
 
 import headrace
 from headrace.errors import UsageError
-from headrace.sim.cassettes.cassette import Cassette
+from headrace.sim.cassettes import record as record_module
+from headrace.sim.cassettes.cassette import Body, Cassette, body_of
 from headrace.sim.cassettes.reading import read_cassettes
 from headrace.sim.cassettes.record import Recorder, joined
 from headrace.sim.cassettes.replay import CassetteSource
@@ -381,6 +383,39 @@ def test_what_is_refused(request_: bytes, status: int, what: str, serve: Serve, 
     assert list(recording.folder.iterdir()) == []
 
 
+@pytest.mark.parametrize("protocol", ["websocket", "WebSocket", "spdy/3"])
+def test_what_wants_to_leave_http_is_told_so(protocol: str, serve: Serve, recording: Recording) -> None:
+    server = serve(whole(HELLO))
+    asked = get(
+        "/openai/realtime",
+        "connection: Upgrade",
+        f"upgrade: {protocol}",
+        "sec-websocket-version: 13",
+        "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==",
+    )
+    status, said = refused(recording.start(server), asked)
+    assert (status, f"keeps no {protocol}" in said) == (501, True)
+    assert server.requests == []
+    assert list(recording.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("protocol", ["h2c", "TLS/1.0", "HTTP/2.0", ""])
+def test_what_is_but_offered_is_passed_over(protocol: str, serve: Serve, recording: Recording) -> None:
+    server = serve(whole(HELLO))
+    recorder = recording.start(server)
+    with Client(recorder.port, post(None, "connection: Upgrade", f"upgrade: {protocol}")) as client:
+        assert b" 200 " in client.until(LAST)
+    assert "upgrade" not in server.requests[0].headers
+
+
+def test_a_provider_that_leaves_http(serve: Serve, recording: Recording) -> None:
+    server = serve([b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: odd\r\n\r\n", STALL])
+    status, said = refused(recording.start(server), post())
+    assert (status, "leaves HTTP with status 101" in said) == (502, True)
+    assert list(recording.folder.iterdir()) == []
+    assert server.peers[0].wait_gone()
+
+
 def test_it_does_not_ask_itself(recording: Recording) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -508,6 +543,112 @@ def test_keys_that_are_known_beforehand(serve: Serve, recording: Recording) -> N
     with Client(recorder.port, post(chat(f"is it {KEY}?"))) as client:
         assert KEY.encode() in client.until(LAST)
     assert KEY.encode() not in (recording.folder / recording.cassette().name).read_bytes()
+
+
+def images(count: int) -> dict[str, Any]:
+    urls = [f"https://s3/{n}.png?X-Amz-Credential=AKIA{n:06}&X-Amz-Signature={n:064x}" for n in range(count)]
+    parts = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
+    return {"model": "m", "messages": [{"role": "user", "content": parts}]}
+
+
+def test_many_other_secrets_push_out_no_key(serve: Serve, recording: Recording) -> None:
+    cookies = [f"set-cookie: c{n}=a-cookie-{n:04}" for n in range(70)]
+    echo = f"{KEY} a-cookie-0000 AKIA000000 {0:064x}".encode()
+    server = serve(whole(echo, *cookies), whole(echo))
+    recorder = recording.start(server)
+    for body in (images(40), chat()):
+        with Client(recorder.port, post(body, f"authorization: Bearer {KEY}")) as client:
+            assert echo in dechunk(client.until(b"\r\n\r\n") and client.until(LAST))
+    first, second = recording.cassettes()
+    assert b"".join(data for _, data in first.chunks) == b"[redacted] [redacted] [redacted] [redacted]"
+    assert KEY.encode() not in (recording.folder / second.name).read_bytes()
+    with Simulator(source=CassetteSource(recording.folder, match="strict")) as sim:
+        with Client(sim.port, post(images(40), "authorization: Bearer another-key")) as client:
+            assert b"[redacted] [redacted]" in client.until(LAST)
+
+
+SECRET_HEADERS = (
+    "x-auth-token", "x-portkey-api-key", "x-litellm-api-key", "helicone-auth", "cf-aig-authorization", "private-token",
+    "ocp-apim-subscription-key", "x-session-token", "cf-access-client-secret", "sec-websocket-protocol", "api-key",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SECRET_HEADERS)
+def test_keys_in_any_header(name: str, serve: Serve, recording: Recording) -> None:
+    server = serve(whole(ERROR, f"{name}: {KEY[::-1]}"), whole(KEY[::-1].encode()))
+    recorder = recording.start(server)
+    for _ in range(2):
+        with Client(recorder.port, post(None, f"{name}: {KEY}")) as client:
+            client.until(LAST)
+    for cassette in recording.cassettes():
+        kept = (recording.folder / cassette.name).read_bytes()
+        assert KEY.encode() not in kept
+        assert KEY[::-1].encode() not in kept
+
+
+def test_a_secret_that_an_answer_gives(serve: Serve, recording: Recording) -> None:
+    given = json.dumps({"id": "sess_1", "client_secret": {"value": "ek_4fd0c1ab", "expires_at": 9}}).encode()
+    server = serve(in_pieces(given, 3), whole(b"it was ek_4fd0c1ab"))
+    recorder = recording.start(server)
+    for _ in range(2):
+        with Client(recorder.port, post()) as client:
+            client.until(LAST)
+    first, second = recording.cassettes()
+    assert b"".join(data for _, data in first.chunks) == given.replace(b"ek_4fd0c1ab", b"[redacted]")
+    assert second.chunks == ((second.chunks[0][0], b"it was [redacted]"),)
+
+
+@pytest.mark.parametrize("ending", [CLOSE, RESET])
+def test_a_secret_that_an_answer_gives_half(ending: Any, serve: Serve, recording: Recording) -> None:
+    recorder = recording.start(serve([head(framing="999") + b'{"access_token": "abcdefgh', ending]))
+    with Client(recorder.port, post()) as client:
+        client.rest()
+    assert b"".join(data for _, data in recording.cassette().chunks) == b'{"access_token": "[redacted]'
+
+
+def test_forms_and_parts(serve: Serve, recording: Recording) -> None:
+    bodies = [
+        b"grant_type=client_credentials&client_secret=abcdefgh1&password=pw",
+        b'--b\r\ncontent-disposition: form-data; name="api_key"\r\n\r\nabcdefgh1\r\n--b--\r\n\xff',
+    ]
+    recorder = recording.start(serve(*[whole(b"abcdefgh1")] * 2))
+    for body in bodies:
+        with Client(recorder.port, post(body)) as client:
+            client.until(LAST)
+    first, second = recording.cassettes()
+    assert first.request.body.value == "grant_type=client_credentials&client_secret=[redacted]&password=[redacted]"
+    assert second.request.body.value == bodies[1].replace(b"abcdefgh1", b"[redacted]")
+    source = CassetteSource(recording.folder, match="strict")
+    with Simulator(source=source) as sim:
+        for at, body in enumerate(bodies):
+            with Client(sim.port, post(body.replace(b"abcdefgh1", b"another-one"))) as client:
+                client.until(b"[redacted]")
+            assert sim.journal.last.label == source.cassettes[at].name
+
+
+def test_a_large_body_is_scrubbed_while_others_are_served(
+    serve: Serve, recording: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    going_on, may_end = threading.Event(), threading.Event()
+
+    def slow(data: bytes, *, coded: bool) -> Body:
+        if len(data) > 100_000:
+            going_on.set()
+            assert may_end.wait(BOUND_S)
+        return body_of(data, coded=coded)
+
+    monkeypatch.setattr(record_module, "body_of", slow)
+    recorder = recording.start(serve(*[whole(HELLO)] * 2))
+    large = chat("\\n" * 50_000 + KEY)
+    with Client(recorder.port, post(large, f"authorization: Bearer {KEY}")) as waiting:
+        assert going_on.wait(BOUND_S)
+        with Client(recorder.port, post()) as client:
+            client.until(LAST)
+        may_end.set()
+        waiting.until(LAST)
+    small, kept = recording.cassettes()
+    assert small.request.body.value == chat()
+    assert kept.request.body.value == chat("\\n" * 50_000 + "[redacted]")
 
 
 def test_times_come_out_as_they_went_in(recording: Recording) -> None:

@@ -7,7 +7,9 @@ from urllib.parse import quote
 import pytest
 from hypothesis import example, given, strategies as st
 
-from headrace.sim.cassettes.scrub import SCRUBBED, Search, StreamScrubber
+from headrace.sim.cassettes import scrub as scrub_module
+from headrace.sim.cassettes.scrub import Search, StreamScrubber
+from headrace.sim.secrets import SCRUBBED
 
 KEY = "sk-proj-Ab3_x9/Zq+7w=="
 
@@ -186,3 +188,69 @@ def test_base64_of_a_chunk_holds_no_secret() -> None:
 def test_many_backslashes_and_percents_take_no_time() -> None:
     data = b"\\" * 20_000 + b"%25" * 20_000
     assert Search([KEY]).replace(data) == data
+
+
+@given(
+    st.binary(max_size=60)
+    | st.lists(
+        st.sampled_from([b"\\", b"u0041", b"n", b"%", b"41", b"\\ud83d", b"\\ude00", b"\\u005c", b"\xff", b'"', b"25"])
+    ).map(b"".join)
+)
+def test_escapes_are_undone_quickly_as_they_are_with_their_places(data: bytes) -> None:
+    for escape, _ in scrub_module._ESCAPES:
+        assert scrub_module._without(data, escape) == scrub_module._undone_by(data, (escape,)).data
+
+
+@given(
+    lead=st.lists(st.sampled_from([b"x", b"\\", b"\\\\", b"%25", b"\\u00", b"\n", b"data "]), max_size=30).map(
+        b"".join
+    ),
+    write=st.sampled_from(WRITTEN),
+    size=st.sampled_from([1, 50, 1000]),
+)
+def test_a_value_anywhere_in_much_data(lead: bytes, write: object, size: int) -> None:
+    part, scrub_module._PART = scrub_module._PART, 256
+    try:
+        search = Search([KEY])
+        for end in (b"", b"\n" * size * 50):
+            data = b" " * size + lead + b" " + write(KEY) + b" " + end  # type: ignore[operator]
+            assert search.replace(data * 3) == (b" " * size + lead + b" [redacted] " + end) * 3
+        run = b"\\\\" * 3000
+        assert search.replace(run + b" " + KEY.encode()) == run + b" [redacted]"
+        assert search.replace(run + all_escaped(KEY)) == run + b"[redacted]"
+    finally:
+        scrub_module._PART = part
+
+
+@pytest.mark.parametrize("write", WRITTEN)
+def test_many_values(write: object) -> None:
+    others = [f"cookie-{number:05}" for number in range(5000)]
+    search = Search([KEY], others)
+    data = b"before " + write(KEY) + b" " + write(others[77]) + b" after cookie-"  # type: ignore[operator]
+    assert search.replace(data) == b"before [redacted] [redacted] after cookie-"
+    assert streamed(search, [b"x " + write(KEY[:15])]) == [(0.0, b"x [redacted]")]  # type: ignore[operator]
+    assert search.finds(json.dumps(data.decode()).encode())
+
+
+def test_only_keys_are_echoed_masked() -> None:
+    search = Search([KEY], ["a-cookie-of-theirs"])
+    assert search.replace(b"a-cook***theirs " + KEY[:5].encode() + b"***==") == b"a-cook***theirs [redacted]"
+    assert search.finds(json.dumps(f"{KEY[:5]}\u2022\u2022\u2022==").encode())
+
+
+def test_json_is_read_an_escape_deeper() -> None:
+    written = KEY.replace("-", "\\u002d")
+    for _ in range(4):
+        assert Search([KEY]).finds(written.encode())
+        written = json.dumps(written)[1:-1]
+    assert not Search([KEY]).finds(json.dumps(written).encode())
+
+
+def test_what_waits_waits() -> None:
+    scrubber = StreamScrubber(Search([]))
+    assert scrubber.feed(0.1, b"abc: ") == [(0.1, b"abc: ")]
+    assert scrubber.feed(0.2, b"x de", waiting=2) == []
+    scrubber.search = Search(["defghijk"])
+    assert scrubber.feed(0.3, b"fghijk\n") == [(0.2, b"x [redacted]"), (0.3, b"\n")]
+    assert scrubber.feed(0.4, b"\nabc", waiting=3) == []
+    assert scrubber.finish(waiting=3) == [(0.4, b"\n[redacted]")]

@@ -13,6 +13,7 @@ from headrace.sim.cassettes import tape as tape_module
 from headrace.sim.cassettes.cassette import RecordedRequest, body_of
 from headrace.sim.cassettes.credentials import Secrets
 from headrace.sim.cassettes.likeness import scrubbed_body
+from headrace.sim.cassettes.memory import Memory
 from headrace.sim.cassettes.reading import read_cassette, read_cassettes
 from headrace.sim.cassettes.tape import Tape
 
@@ -125,7 +126,36 @@ def everything_in(file: Path) -> bytes:
 
 
 KEYS = st.text("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.+", min_size=8, max_size=50)
-PLACES = st.sampled_from(["model", "path", "query", "text", "field", "header", "number"])
+PLACES = st.sampled_from(
+    ["model", "path", "query", "text", "field", "header", "number", "form", "parts", "lines", "broken", "bytes"]
+)
+NAMES = st.sampled_from(
+    ["authorization", "x-api-key", "cookie", "x-auth-token", "helicone-auth", "private-token", "x-acme-session-token"]
+)
+CUTS = st.lists(st.integers(1, 9), max_size=12)
+
+
+def written(key: str, place: str, others: int) -> bytes:
+    """Write a request's body with a key and other secrets."""
+    urls = [f"https://s3/x?X-Amz-Credential=AKIA{n:06}&X-Amz-Signature={n:032x}" for n in range(others)]
+    body: Any = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "urls": urls}
+    if place == "model":
+        body["model"] = f"x-{key}"
+    elif place == "text":
+        body["messages"][0]["content"] = f"my key is {key}!"
+    elif place == "field":
+        body[key] = {"deep": [key, key]}
+    elif place == "number" and key.isdecimal():
+        body["seed"] = int(key)
+    data = json.dumps(body).encode()
+    wrapped = {
+        "form": f"a=b&note={key}&password=other&x={key}".encode(),
+        "parts": b'--b\r\ncontent-disposition: form-data; name="x"\r\n\r\n' + f"{key}\r\n--b--\r\n{key}".encode(),
+        "lines": data + b"\n" + json.dumps({"x": key}).encode() + b"\n",
+        "broken": data[:-1] + b', "x": "' + key.encode(),
+        "bytes": b"\xff" + key.encode() + b"\xfe" + data,
+    }
+    return wrapped.get(place, data)
 
 
 @given(
@@ -133,11 +163,13 @@ PLACES = st.sampled_from(["model", "path", "query", "text", "field", "header", "
     place=PLACES,
     before=st.binary(max_size=12),
     after=st.binary(max_size=12),
-    cuts=st.lists(st.integers(1, 9), max_size=12),
+    cuts=CUTS,
     ending=st.sampled_from(["end", "reset", None]),
-    name=st.sampled_from(["authorization", "x-api-key", "cookie"]),
+    name=NAMES,
+    others=st.sampled_from([0, 3, 80]),
 )
-@example(key="12345678", place="number", before=b"", after=b"", cuts=[3], ending="end", name="x-api-key")
+@example(key="12345678", place="number", before=b"", after=b"", cuts=[3], ending="end", name="x-api-key", others=0)
+@example(key="12345678", place="field", before=b"", after=b"", cuts=[3], ending="end", name="private-token", others=200)
 def test_a_key_leaks_nowhere(
     tmp_path_factory: pytest.TempPathFactory,
     key: str,
@@ -147,37 +179,58 @@ def test_a_key_leaks_nowhere(
     cuts: list[int],
     ending: Any,
     name: str,
+    others: int,
 ) -> None:
     folder = tmp_path_factory.mktemp("tape")
-    body: Any = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
     path, headers = "/v1/chat/completions", ((name, f"a={key}" if name == "cookie" else f"Bearer {key}"),)
-    if place == "model":
-        body["model"] = f"x-{key}"
-    elif place == "path":
-        path += f"/{key}"
-    elif place == "query":
-        path += f"?page={key}&key={key}"
-    elif place == "text":
-        body["messages"][0]["content"] = f"my key is {key}!"
-    elif place == "field":
-        body[key] = {"deep": [key, key]}
-    elif place == "number" and key.isdecimal():
-        body["seed"] = int(key)
-    else:
-        headers += (("x-more", key),)
-    secrets = Secrets()
+    path += {"path": f"/{key}", "query": f"?page={key}&key={key}"}.get(place, "")
+    headers += (("x-more", key), ("x-more", "kept")) if place == "header" else ()
+    secrets = Secrets(memory=Memory())
     secrets.learn_headers(headers)
     secrets.learn_address(path)
-    kept = scrubbed_body(body_of(json.dumps(body).encode()), secrets)
+    asked_with = written(key, place, others)
+    kept = scrubbed_body(body_of(asked_with), asked_with, secrets)
     request = RecordedRequest(method="POST", path=secrets.address(path), headers=secrets.headers(headers), body=kept)
     tape = Tape(folder, request, secrets=secrets)
-    tape.head(0.1, status=401, headers=(("x-echo", f"<{key}>"),), framing="chunked")
-    data, at_s = before + key.encode() + after, 0.1
+    cookies = tuple(("set-cookie", f"c=a-cookie-{n:04}") for n in range(others))
+    tape.head(0.1, status=401, headers=(*cookies, ("x-echo", f"<{key}>")), framing="chunked")
+    put(tape, before + key.encode() + after, cuts, ending)
+    assert key.encode() not in everything_in(tape.path)
+    assert b"[redacted]" in everything_in(tape.path)
+
+
+def put(tape: Tape, data: bytes, cuts: list[int], ending: Any) -> None:
+    at_s = 0.1
     for size in [*cuts, len(data)]:
         at_s += 0.1
         if data[:size]:
             tape.chunk(at_s, data[:size])
         data = data[size:]
     tape.end(at_s, ending)
-    assert key.encode() not in everything_in(tape.path)
-    assert b"[redacted]" in everything_in(tape.path)
+
+
+@given(
+    secret=st.from_regex(r"[a-zA-Z0-9_.+/-]{8,40}[0-9][a-z]", fullmatch=True),
+    name=st.sampled_from(["access_token", "refresh_token", "client_secret", "password", "openaiApiKey"]),
+    wrap=st.sampled_from(
+        ['{"%s": "%s", "expires_in": 5}', 'data: {"a": {"%s": {"value": "%s"}}}\n\n', '[{"%s": ["%s"']
+    ),
+    escaped=st.booleans(),
+    cuts=CUTS,
+    ending=st.sampled_from(["end", "reset", None]),
+)
+def test_what_an_answer_gives_leaks_nowhere(
+    tmp_path_factory: pytest.TempPathFactory,
+    secret: str,
+    name: str,
+    wrap: str,
+    escaped: bool,
+    cuts: list[int],
+    ending: Any,
+) -> None:
+    tape = recording(tmp_path_factory.mktemp("tape"))
+    tape.head(0.1, status=200, headers=(("content-type", "application/json"),), framing="chunked")
+    put(tape, (wrap % (name, secret.replace("/", "\\/") if escaped else secret)).encode(), cuts, ending)
+    kept = everything_in(tape.path)
+    assert secret.encode() not in kept.replace(b"\\/", b"/")
+    assert (wrap % (name, "[redacted]")).encode() in kept

@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from headrace.sim.cassettes.cassette import Body, RecordedRequest, body_of
 from headrace.sim.cassettes.credentials import Secrets
-from headrace.sim.cassettes.scrub import SCRUBBED
+from headrace.sim.secrets import SCRUBBED, is_secret_name
 from headrace.wire.lenient_json import as_dict, as_list, as_text
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Facts(Struct, frozen=True, kw_only=True):
         method: of HTTP.
         path: as it was asked.
         route: the path behind prefix and version.
-        query: its pairs, in order of their names, without those that were scrubbed.
+        query: its pairs, in order of their names, without those that are scrubbed for their names.
         body: decoded.
         stream: whether a stream is wanted.
         model: whom it names, if anybody.
@@ -78,7 +78,7 @@ def facts_of_call(call: Call, *, providers: Collection[str]) -> Facts:
     secrets = Secrets()
     secrets.learn_headers(headers)
     secrets.learn_address(call.path)
-    body = scrubbed_body(body_of(call.body, coded=bool(is_coded(headers))), secrets)
+    body = scrubbed_body(body_of(call.body, coded=bool(is_coded(headers))), call.body, secrets)
     return facts_of(
         RecordedRequest(method=call.method, path=secrets.address(call.path), body=body), providers=providers
     )
@@ -87,7 +87,7 @@ def facts_of_call(call: Call, *, providers: Collection[str]) -> Facts:
 def facts_of(request: RecordedRequest, *, providers: Collection[str]) -> Facts:
     """Give the facts of a recorded request; `providers`: names that are no part of a route."""
     path, _, query = request.path.partition("?")
-    pairs = [pair for pair in parse_qsl(query, keep_blank_values=True) if SCRUBBED not in pair[1]]
+    pairs = [pair for pair in parse_qsl(query, keep_blank_values=True) if not is_secret_name(pair[0])]
     fields = as_dict(request.body.value) or {}
     messages: list[Any]
     messages = as_list(fields.get("messages")) or as_list(fields.get("input")) or as_list(fields.get("contents")) or []
@@ -122,19 +122,20 @@ def is_coded(headers: tuple[tuple[str, str], ...]) -> str | None:
     return next((coding for coding in codings if coding not in ("", "identity")), None)
 
 
-def scrubbed_body(body: Body, secrets: Secrets) -> Body:
-    """Scrub a request's body, and learn what it holds."""
+def scrubbed_body(body: Body, data: bytes, secrets: Secrets) -> Body:
+    """Scrub a request's body, and learn what it holds; `data`: as it came."""
     if body.kind == "json":
-        secrets.learn_json(body.value)
-        return Body("json", secrets.json(body.value))
+        found = secrets.learn_json(body.value)
+        # most hold nothing, which is quicker to see in the bytes; there, what a text holds is an escape deeper
+        return Body("json", secrets.json(body.value)) if found or secrets.search.finds(data) else body
     if body.kind == "text":
-        return Body("text", secrets.text(body.value))
-    return Body("base64", secrets.data(body.value)) if body.kind == "base64" else body
+        return Body("text", secrets.body(body.value.encode()).decode("utf-8", "replace"))
+    return Body("base64", secrets.body(body.value)) if body.kind == "base64" else body
 
 
 def same(recorded: Facts, asked: Facts) -> bool:
     """Tell whether the same was asked: method, route, query and body, the order of keys and what was scrubbed aside."""
-    alike = (recorded.method, recorded.route, recorded.query) == (asked.method, asked.route, asked.query)
+    alike = (recorded.method, recorded.route) == (asked.method, asked.route) and _same_query(recorded, asked)
     return alike and not any(_body_differences(recorded.body, asked.body))
 
 
@@ -162,7 +163,7 @@ def differences(recorded: Facts, asked: Facts) -> str:
         found.append(f"it was {recorded.method}, and this is {asked.method}")
     if recorded.route != asked.route:
         found.append(f"it asked {recorded.path}, and this asks {_short(asked.path)}")
-    if recorded.query != asked.query:
+    if not _same_query(recorded, asked):
         found.append("the query is another")
     for place, before, now in _body_differences(recorded.body, asked.body):
         found.append(f"{place} was {_short(before)}, and is {_short(now)}")
@@ -172,6 +173,13 @@ def differences(recorded: Facts, asked: Facts) -> str:
 
 
 _MISSING: Any = object()
+
+
+def _same_query(recorded: Facts, asked: Facts) -> bool:
+    pairs = zip(recorded.query, asked.query, strict=False)
+    return len(recorded.query) == len(asked.query) and all(
+        before[0] == now[0] and _alike(before[1], now[1]) for before, now in pairs
+    )
 
 
 def _body_differences(recorded: Body, asked: Body) -> Iterator[tuple[str, Any, Any]]:
@@ -199,6 +207,8 @@ def _differences(place: str, recorded: Any, asked: Any) -> Iterator[tuple[str, A
 def _alike(recorded: Any, asked: Any) -> bool:
     if SCRUBBED in (recorded, asked):
         return True
+    if isinstance(recorded, bytes) and isinstance(asked, bytes):
+        return _alike(recorded.decode("latin-1"), asked.decode("latin-1"))
     if isinstance(recorded, str) and isinstance(asked, str):
         return recorded == asked or _covers(recorded, asked) or _covers(asked, recorded)
     if isinstance(recorded, bool) or isinstance(asked, bool):
@@ -207,10 +217,20 @@ def _alike(recorded: Any, asked: Any) -> bool:
 
 
 def _covers(scrubbed: str, text: str) -> bool:
+    """Tell whether a text is a scrubbed one, whatever stands where the marks are."""
     if SCRUBBED not in scrubbed:
         return False
-    pattern = ".*".join(re.escape(part) for part in scrubbed.split(SCRUBBED))
-    return re.fullmatch(pattern, text, re.DOTALL) is not None
+    first, *middle, last = scrubbed.split(SCRUBBED)
+    end = len(text) - len(last)
+    at = len(first)
+    if at > end or not (text.startswith(first) and text.endswith(last)):
+        return False
+    for part in middle:  # the first place that fits leaves most to the others
+        at = text.find(part, at, end)
+        if at < 0:
+            return False
+        at += len(part)
+    return True
 
 
 def _said(message: Any) -> str:

@@ -23,8 +23,9 @@ from headrace.errors import UsageError
 from headrace.sim.cassettes.cassette import RecordedRequest, body_of
 from headrace.sim.cassettes.credentials import Secrets
 from headrace.sim.cassettes.likeness import is_coded, scrubbed_body
-from headrace.sim.cassettes.relay import Relay, Upstream, listed, refusal, remove_added
-from headrace.sim.cassettes.tape import Tape
+from headrace.sim.cassettes.memory import Memory
+from headrace.sim.cassettes.relay import Relay, Upstream, listed, refusal, remove_added, upgrade
+from headrace.sim.cassettes.tape import Tape, begun
 from headrace.sim.serving.control import is_loopback, why_not
 from headrace.sim.serving.http import Request
 from headrace.sim.serving.server import CannotListen
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Self
 
+    from headrace.sim.cassettes.cassette import Headers
     from headrace.sim.cassettes.relay import Exchange
     from headrace.wire.providers import Provider
 
@@ -42,6 +44,7 @@ BODY_LIMIT = 64 * 1024 * 1024
 """How large a request's body may be, in bytes."""
 
 _FIELD = 64 * 1024
+_LARGE = 64 * 1024  # bytes of a body that take long enough to scrub for others to notice
 _STOP_S = 1.0
 
 
@@ -85,7 +88,7 @@ class Recorder:
         self.port = port
         self._upstream_url = upstream
         self._providers = providers
-        self._secrets = Secrets(secrets)
+        self._memory = Memory(secrets)
         self._report = on_exchange or _nothing
         self._upstream: Upstream | None = None
         self._runner: web.AppRunner | None = None
@@ -164,13 +167,19 @@ class Recorder:
         refused = self._why_not(request)
         if refused is not None:
             return refusal(403, refused)
+        wanted = upgrade(request.raw_headers)
+        if wanted is not None:
+            return refusal(501, f"the recorder keeps no {wanted}, only exchanges of HTTP: ask without an upgrade")
         try:
             provider, url = self._where(request.raw_path)
         except LookupError as error:
             return refusal(404, str(error.args[0]))
         body = await request.read()
+        secrets = Secrets(memory=self._memory)
+        begin = (request.method, listed(request.raw_headers), url, body, secrets, provider)
+        recorded, first = _scrubbed(*begin) if len(body) < _LARGE else await asyncio.to_thread(_scrubbed, *begin)
         try:
-            tape = Tape(self.folder, self._scrubbed(request, url, body), secrets=self._secrets, provider=provider)
+            tape = Tape(self.folder, recorded, secrets=secrets, provider=provider, first=first)
         except OSError as error:
             return refusal(500, f"{self.folder}: no cassette can be written there: {error.strerror or error}")
         assert self._upstream is not None
@@ -223,16 +232,20 @@ class Recorder:
             raise LookupError(f"the provider's address, {base}, is this recorder itself")
         return name, joined(base, rest)
 
-    def _scrubbed(self, request: web.Request, url: str, body: bytes) -> RecordedRequest:
-        headers = listed(request.raw_headers)
-        parts = urlsplit(url)
-        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        self._secrets.learn_headers(headers)
-        self._secrets.learn_address(path)
-        kept = scrubbed_body(body_of(body, coded=is_coded(headers) is not None), self._secrets)
-        return RecordedRequest(
-            method=request.method, path=self._secrets.address(path), headers=self._secrets.headers(headers), body=kept
-        )
+
+def _scrubbed(
+    method: str, headers: Headers, url: str, body: bytes, secrets: Secrets, provider: str | None
+) -> tuple[RecordedRequest, bytes]:
+    """Scrub a request, learn what it holds, and write a recording's first line."""
+    parts = urlsplit(url)
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    secrets.learn_headers(headers)
+    secrets.learn_address(path)
+    kept = scrubbed_body(body_of(body, coded=is_coded(headers) is not None), body, secrets)
+    request = RecordedRequest(
+        method=secrets.text(method), path=secrets.address(path), headers=secrets.headers(headers), body=kept
+    )
+    return request, begun(request, provider=provider)
 
 
 def _nothing(exchange: Exchange) -> None:

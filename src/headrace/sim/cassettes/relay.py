@@ -13,6 +13,7 @@ import contextlib
 import contextvars
 import io
 import json
+import re
 import socket
 import struct
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
@@ -42,6 +43,7 @@ _HOP_BY_HOP = frozenset(
         "transfer-encoding", "upgrade", "expect",
     }
 )  # fmt: skip
+_OFFERED = re.compile(r"(?:h2c?|tls|http)(?![a-z])", re.IGNORECASE)
 _OWN = frozenset({"host", "content-length", "accept-encoding"})
 _ADDED = ("content-type", "date", "server")
 _PASSED = web.RequestKey("_PASSED", frozenset[str])
@@ -178,6 +180,8 @@ class Relay:
         except (aiohttp.ClientError, HeadraceError, ValueError) as error:
             return self._unreachable(f"the provider could not be asked: {error}")
         self._line.answer = answer
+        if answer.status < 200:
+            return self._unreachable(f"the provider leaves HTTP with status {answer.status}, which nobody asked it for")
         self._status = answer.status
         headers = passed(answer.raw_headers)
         framing = _framing(answer, self._request.method)
@@ -302,6 +306,12 @@ def listed(raw: tuple[tuple[bytes, bytes], ...]) -> Headers:
     left_out = _HOP_BY_HOP - {"proxy-authorization"} | {"host", "content-length"}
     pairs = [(name.decode("latin-1").lower(), _text(value)) for name, value in raw]
     return tuple(pair for pair in pairs if pair[0] not in left_out)
+
+
+def upgrade(raw: tuple[tuple[bytes, bytes], ...]) -> str | None:
+    """Give the protocol that a client wants to change to, if it must have it: HTTP/2 and TLS are but offered."""
+    wanted = [value.decode("latin-1").strip() for name, value in raw if name.lower() == b"upgrade"]
+    return next((name for name in wanted if name and not _OFFERED.match(name)), None)
 
 
 async def remove_added(request: web.Request, response: web.StreamResponse) -> None:

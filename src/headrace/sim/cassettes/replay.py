@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from headrace.errors import ErrorInfo, UsageError
 from headrace.sim.cassettes.likeness import EXACT, differences, facts_of, facts_of_call, points
 from headrace.sim.cassettes.reading import read_cassettes
-from headrace.sim.cassettes.scrub import SCRUBBED
 from headrace.sim.play import Act, Head, Piece, Play
+from headrace.sim.secrets import SCRUBBED
 from headrace.wire.providers import PROVIDERS
 from headrace.wire.registry import encode_failure
 

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from headrace.sim.cassettes.cassette import RecordedHead, chunk_line, end_line, first_line, head_line
+from headrace.sim.cassettes.fields import JsonFields
 from headrace.sim.cassettes.likeness import facts_of, is_coded
 from headrace.sim.cassettes.scrub import StreamScrubber
 
@@ -33,29 +34,35 @@ class Tape:
     Args:
         folder: where it is put; it must be there.
         request: as it was asked, scrubbed.
-        secrets: what must not be kept; what the answer's head holds is learnt.
+        secrets: what must not be kept; what the answer holds is learnt.
         provider: whom it is recorded from, if that has a name.
+        first: its first line, if that was written before.
 
     Raises:
         OSError: if no file can be written there; so do its methods.
     """
 
     def __init__(
-        self, folder: Path, request: RecordedRequest, *, secrets: Secrets, provider: str | None = None
+        self,
+        folder: Path,
+        request: RecordedRequest,
+        *,
+        secrets: Secrets,
+        provider: str | None = None,
+        first: bytes | None = None,
     ) -> None:
         self._secrets = secrets
         self._scrubber = StreamScrubber(secrets.search)
+        self._fields = JsonFields()
         self._coded = False
-        self.path, self._file = _create(folder, _slug(request, provider))
-        now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        self._write(first_line(request, provider=provider, recorded=now))
+        self.path, self._file = _create(folder, _slug(secrets.text(_words(request, provider))))
+        self._write(first or begun(request, provider=provider))
 
     def head(self, at_s: float, *, status: int, headers: Headers, framing: Framing) -> None:
         """Note the response's head."""
         coding = is_coded(headers)
         self._coded = coding is not None
         self._secrets.learn_headers(headers)
-        self._scrubber = StreamScrubber(self._secrets.search)
         note = f"the body is compressed ({coding}): it is kept as it came, and could not be looked through for secrets"
         self._write(
             head_line(
@@ -71,12 +78,16 @@ class Tape:
 
     def chunk(self, at_s: float, data: bytes) -> None:
         """Note a chunk of the body."""
-        self._chunks(self._scrubber.feed(at_s, data))
+        if not self._coded:
+            for value in self._fields.feed(data):
+                self._secrets.learn_field(value)
+        self._scrubber.search = self._secrets.search
+        self._chunks(self._scrubber.feed(at_s, data, waiting=self._fields.waiting))
 
     def end(self, at_s: float, ending: Ending | None) -> None:
         """Note how it ended, and close the file; None: the recording is broken off, and that is not known."""
         try:
-            self._chunks(self._scrubber.finish())
+            self._chunks(self._scrubber.finish(waiting=self._fields.waiting))
             if ending is not None:
                 self._write(end_line(at_s, ending))
         finally:
@@ -96,10 +107,20 @@ class Tape:
             line = line[os.write(self._file, line) :]
 
 
-def _slug(request: RecordedRequest, provider: str | None) -> str:
+def begun(request: RecordedRequest, *, provider: str | None) -> bytes:
+    """Write the first line of a recording that begins now."""
+    now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return first_line(request, provider=provider, recorded=now)
+
+
+def _words(request: RecordedRequest, provider: str | None) -> str:
     facts = facts_of(request, providers=(provider,) if provider else ())
     words = [facts.route.replace("/", "-") or "root", facts.model or ""]
-    return _NO_NAME.sub("-", "-".join(word for word in words if word))[:_LONGEST].strip("-.") or "exchange"
+    return "-".join(word for word in words if word)
+
+
+def _slug(words: str) -> str:
+    return _NO_NAME.sub("-", words)[:_LONGEST].strip("-.") or "exchange"
 
 
 def _create(folder: Path, slug: str) -> tuple[Path, int]:
