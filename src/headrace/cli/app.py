@@ -23,13 +23,18 @@ EXIT_CODES = (
     "terminated"
 )
 
+SERVERS_EXIT_CODES = (
+    "**Exit codes**: 0 told to end (Ctrl-C, SIGTERM) · 1 it failed (the port, a file) · 2 asked in a way that cannot "
+    "work (an option, a missing key, an unknown provider) · 130 or 143 told twice while it hung (sim, replay)"
+)
+
 app = typer.Typer(
     name="headrace",
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog=EXIT_CODES,
+    epilog=f"{EXIT_CODES}; a server that is told to end: 0",
 )
 
 
@@ -50,5 +55,7 @@ def root(
     """Stream language-model output: at a terminal, in a pipe, to a browser."""
 
 
-for command in (chat, inspect, parallel, decode, models, serve, sim, record, replay, fault_proxy):
-    app.command(epilog=EXIT_CODES)(command)
+_SERVERS = (serve, sim, record, replay, fault_proxy)
+
+for command in (chat, inspect, parallel, decode, models, *_SERVERS):
+    app.command(epilog=SERVERS_EXIT_CODES if command in _SERVERS else EXIT_CODES)(command)

@@ -6,6 +6,8 @@ Law kept here: what is said of an exchange holds none of its content.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import signal
 import time
 from pathlib import Path
@@ -96,6 +98,8 @@ def sim(
 def serve_source(source: Source, *, screen: Screen, host: str, port: int, greeting: str) -> None:
     """Serve what answers calls until SIGINT or SIGTERM, and tell of each exchange when it has ended.
 
+    A second signal ends the process at once, whatever it does: a script's function may run on for ever.
+
     Args:
         source: what answers.
         screen: where it is told.
@@ -120,7 +124,14 @@ async def _serve(server: Server, screen: Screen, greeting: str) -> None:
 
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
 
+    told: list[int] = []
+
     def end(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - as signal wants it
+        if told:
+            with contextlib.suppress(OSError):  # past the stream, which may be in the middle of a write
+                os.write(2, b"headrace: a second signal: ended at once\n")
+            os._exit(128 + number)
+        told.append(number)
         loop.call_soon_threadsafe(ended.set)
 
     await server.start()

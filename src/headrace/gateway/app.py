@@ -13,6 +13,7 @@ from headrace.client import AsyncClient
 from headrace.errors import UsageError
 from headrace.gateway.chat import Chat, openapi
 from headrace.gateway.guard import Guard
+from headrace.gateway.lingering import Lingering
 from headrace.gateway.pages import add_pages
 from headrace.gateway.response import json_response, on_bug, on_http_exception
 
@@ -77,6 +78,7 @@ def create_app(
         exception_handlers={HTTPException: on_http_exception, Exception: on_bug},
     )
     app.add_middleware(Guard, allowed_hosts=allowed_hosts)
+    app.add_middleware(Lingering)  # around the guard, which refuses before a body is read
     app.state.chat = chat
     app.add_api_route(
         "/chat/stream",

@@ -172,3 +172,13 @@ def chunks(*pieces: bytes) -> bytes:
 
 def act(kind: Any, at_s: float = 0.0, **more: Any) -> Act:
     return Act(at_s, kind, **more)
+
+
+def wait_for(holds: Callable[[], Any]) -> Any:
+    """Wait until something of the server's is so; it bounds a hang."""
+    ticking = threading.Event()
+    for _ in range(int(BOUND_S * 1000)):
+        if value := holds():
+            return value
+        ticking.wait(0.001)
+    raise AssertionError("it did not come")

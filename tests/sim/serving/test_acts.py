@@ -1,15 +1,18 @@
 """What is done to a connection: at its time, to the byte, and as the journal says."""
 
+import asyncio
 import json
 import socket
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
-from headrace.sim.play import Head, Piece, Play, Step
+from headrace.sim.play import Call, Head, Piece, Play, Step
+from headrace.sim.serving import connection
 from headrace.sim.serving.clock import VirtualClock
-from tests.sim.serving.raw import HEAD, LAST, SSE, Client, act, chunks, play, request, simulator
+from tests.sim.serving.raw import BOUND_S, HEAD, LAST, SSE, Client, act, chunks, play, request, simulator, wait_for
 
 A = Piece(0.0, b"a", 1)
 
@@ -37,6 +40,60 @@ def test_reset() -> None:
         assert (sim.journal.last.ended_by, sim.journal.last.how) == ("server", "reset")
         sim.journal.wait_closed()
         assert [(c.closed_by, c.how) for c in sim.journal.connections] == [("server", "reset")]
+
+
+MUCH = [Piece(0.0, b"x" * 10_000, 1)] * 300
+
+
+@pytest.mark.parametrize("clock", [None, VirtualClock])
+@pytest.mark.parametrize("small", [True, False])
+def test_a_reset_takes_nothing_with_it(small: bool, clock: Callable[[], VirtualClock] | None) -> None:
+    whole = HEAD + chunks(*[piece.data for piece in MUCH])
+    with simulator(play(*MUCH, act("reset", 1.0 if clock else 0.0)), clock=clock and clock()) as sim:
+        for number in range(1, 6):
+            with Client(sim, request(), small=small) as client:
+                assert len(client.rest_and_reset()) == len(whole)
+            exchange = sim.journal.wait(lambda e, number=number: e.id == number and e.ended_by is not None)
+            assert (exchange.how, exchange.bytes_sent, exchange.tokens) == ("reset", len(whole), 300)
+
+
+def full(*steps: Step) -> Callable[[], Play]:
+    """Make plays that write somewhat more than a client's system takes before it is read."""
+    return play(Piece(0.0, b"x" * 20_000), *steps)
+
+
+def test_who_does_not_read_is_reset_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "_PATIENCE_S", 0.05)
+    with simulator(full(act("reset"))) as sim, Client(sim, request(), small=True) as client:
+        sim.journal.wait()
+        sim.journal.wait_closed()
+        client.rest_and_reset()
+        assert [(c.closed_by, c.how) for c in sim.journal.connections] == [("server", "reset")]
+
+
+@pytest.mark.parametrize("way", ["fin", "rst", "close"])
+def test_who_goes_while_a_reset_waits_for_him(way: str) -> None:
+    with simulator(full(act("reset")), clock=VirtualClock()) as sim, Client(sim, request(), small=True) as client:
+        assert sim.journal.wait().how == "reset"
+        assert sim.journal.open_connections == 1
+        if way == "close":
+            sim.close()
+        elif way == "fin":
+            client.socket.shutdown(socket.SHUT_WR)
+        else:
+            client.reset()
+        sim.journal.wait_closed()
+        assert (sim.journal.last.ended_by, sim.journal.last.how) == ("server", "reset")
+        assert [(c.closed_by, c.how) for c in sim.journal.connections] == [("server", "reset")]
+
+
+def test_who_goes_while_the_reset_after_a_failure_waits_for_him() -> None:
+    with simulator(full(), nothing(details=1)) as sim, Client(sim, request() + request(), small=True) as client:
+        assert sim.journal.wait(lambda e: e.id == 2 and e.ended_by is not None).how == "failed"
+        assert sim.journal.open_connections == 1
+        client.socket.shutdown(socket.SHUT_WR)
+        sim.journal.wait_closed()
+        wait_for(lambda: not sim._server._tasks)
 
 
 @pytest.mark.parametrize("kind", ["close", "reset", "eof", None])
@@ -261,3 +318,89 @@ def test_a_source_that_fails_at_once(caplog: pytest.LogCaptureFixture) -> None:
         assert json.loads(body)["error"]["message"] == "the simulator's source failed: ZeroDivisionError: nothing"
         assert sim.journal.last.label == "failed"
     assert "ZeroDivisionError" in caplog.text
+    with simulator(fail) as sim, Client(sim, request()) as client:
+        client.answer()
+        assert isinstance(sim.failure, ZeroDivisionError)
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, pytest.fail.Exception])
+@pytest.mark.parametrize("place", ["play", "steps", "close"])
+def test_nothing_that_a_source_raises_ends_the_server(error: Any, place: str) -> None:
+    def steps() -> Iterator[Step]:
+        try:
+            yield A
+            if place == "steps":
+                raise error("stop")
+            yield act("stall") if place == "play" else Piece(3600.0, b"b")
+        finally:
+            if place == "close":
+                raise error("stop")
+
+    class Source:
+        calls = 0
+
+        def play(self, call: Call) -> Play:
+            self.calls += 1
+            if place == "play" and self.calls == 1:
+                raise error("stop")
+            return Play(head=SSE, steps=steps() if self.calls == 1 else iter([A]))
+
+    source: Any = Source()
+    with simulator(play(A)) as sim:
+        sim._server.source = source
+        with Client(sim, request()) as client:
+            if place == "play":
+                assert client.answer()[0] == 500
+            elif place == "steps":
+                client.rest_and_reset()
+            else:
+                client.expect(HEAD + chunks(b"a"))
+        sim.journal.wait_closed()
+        assert sim.journal.wait().how == {"play": "complete", "steps": "failed", "close": "left"}[place]
+        with Client(sim, request()) as client:
+            client.expect(HEAD + chunks(b"a") + LAST)
+    assert type(sim.failure) is error
+
+
+def test_a_step_that_says_it_was_cancelled_is_a_failure() -> None:
+    def steps() -> Iterator[Step]:
+        yield A
+        raise asyncio.CancelledError
+
+    with simulator(lambda: Play(head=SSE, steps=steps())) as sim, Client(sim, request()) as client:
+        client.rest_and_reset()
+        assert sim.journal.last.how == "failed"
+        assert isinstance(sim.failure, asyncio.CancelledError)
+
+
+def nothing(**play: Any) -> Any:
+    return lambda: Play(**{"head": SSE, "steps": iter([]), **play})
+
+
+@pytest.mark.parametrize("given", [lambda: None, lambda: "text"])
+def test_a_source_that_gives_no_play(given: Any) -> None:
+    with simulator(given) as sim, Client(sim, request()) as client:
+        status, _, body = client.answer()
+        assert status == 500
+        assert b"must give a Play, and gave a" in body
+        assert isinstance(sim.failure, TypeError)
+
+
+@pytest.mark.parametrize("given", [nothing(details=1), nothing(head="text"), nothing(steps=None)])
+def test_a_source_that_gives_a_play_that_is_none(given: Any) -> None:
+    clock = VirtualClock(auto=False)
+    with simulator(given, clock=clock) as sim, Client(sim, request()) as client:
+        assert client.rest_and_reset() == b""
+        last = sim.journal.wait()
+        assert (last.ended_by, last.how) == ("server", "failed")
+        sim.journal.wait_closed()
+        clock.advance(1.0, deadline_s=BOUND_S)  # and the clock waits for nobody
+        assert sim.failure is not None
+
+
+def test_a_server_that_ends_in_the_same_moment() -> None:
+    # before it has said its reset
+    for _ in range(5):
+        with simulator(nothing(details=1)) as sim, Client(sim, request()):
+            sim.journal.wait()
+        assert sim.journal.last.how == "failed"

@@ -91,11 +91,20 @@ def test_anything_else_is_refused_or_waited_for(data: bytes) -> None:
             pass
 
 
+@given(st.text(st.characters(min_codepoint=33, max_codepoint=255), max_size=40))
+def test_any_target_is_a_path_or_refused(target: str) -> None:
+    with contextlib.suppress(BadRequest):
+        reader(b"GET http://" + target.encode("latin-1") + b" HTTP/1.1\r\nhost: a\r\n\r\n").take()
+
+
 @pytest.mark.parametrize(
     ("data", "status"),
     [
         (b"nonsense\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\n\r\n", 400),  # no Host
+        (b"GET http://[::1/ HTTP/1.1\r\nhost: a\r\n\r\n", 400),
+        (b"GET http://[x]/ HTTP/1.1\r\nhost: a\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nhost: a\r\ncontent-length: " + b"9" * 5000 + b"\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nhost: a\r\nbad header\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nhost: a\r\ncontent-length: x\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n", 400),

@@ -9,6 +9,7 @@ from hypothesis import given, strategies as st
 
 from headrace.sim.play import Piece, Play
 from headrace.sim.serving.clock import VirtualClock
+from headrace.sim.serving.entries import Entry, Visit
 from headrace.sim.serving.journal import Exchange, Journal
 from headrace.sim.serving.records import scrub_path
 from tests.sim.serving.raw import HEAD, LAST, SSE, Client, act, chunks, get, play, request, simulator
@@ -39,6 +40,7 @@ def test_all_that_is_noted() -> None:
             model="m;seed=1",
             headers={"host": "localhost", "content-length": "21", "x-a": "b"},
             body={"model": "m;seed=1"},
+            body_size=21,
             label="weather",
             faults=("stall@token:9",),
             details={"nth": 1},
@@ -188,6 +190,90 @@ def test_only_the_newest_are_kept() -> None:
             client.send(request())
             client.until(LAST)
         assert [e.id for e in sim.journal.exchanges] == [4, 5]
+
+
+def test_a_connection_knows_what_the_journal_still_has() -> None:
+    journal = Journal(keep=3)
+    visit, other = journal.opened("a", 0.0), journal.opened("b", 0.0)
+    for number in range(100):
+        ask(journal, other if number % 2 else visit)
+    assert [c.exchanges for c in journal.connections] == [(99,), (98, 100)]
+    assert [e.id for e in journal.exchanges] == [98, 99, 100]
+    visit.note_control()
+    journal.clear()
+    assert [c.exchanges for c in journal.connections] == [(), ()]  # it has asked for something else too
+    assert journal.exchanges == []
+
+
+def test_a_long_connection_costs_no_more_with_each_request() -> None:
+    journal = Journal()
+    visit = journal.opened("a", 0.0)
+    before = visit.facts
+    for _ in range(5):
+        ask(journal, visit)
+        assert visit._facts is before  # nothing is copied that nobody reads
+    assert visit.facts is visit.facts
+    assert visit.facts.exchanges == (1, 2, 3, 4, 5)
+
+
+def ask(journal: Journal, visit: Visit, body: bytes = b"") -> Entry:
+    return journal.asked(visit, method="POST", path="/", headers={}, body=body, at_s=0.0)
+
+
+def test_only_so_many_bytes_are_kept() -> None:
+    journal = Journal(keep=5, keep_bytes=10)
+    visit = journal.opened("a", 0.0)
+    ask(journal, visit, b"1234")
+    ask(journal, visit)
+    ask(journal, visit, b"5678")
+    first = journal.exchanges[0]
+    assert first.body == 1234
+    ask(journal, visit, b"90123")
+    assert [(e.body, e.body_size, e.body_kept) for e in journal.exchanges] == [
+        (None, 4, False),
+        (None, 0, True),
+        (5678, 4, True),
+        (90123, 5, True),
+    ]
+    assert (first.body, first.body_kept) == (1234, True)
+    ask(journal, visit, b"x" * 11)  # larger than all of it
+    assert [e.body_kept for e in journal.exchanges] == [False, True, False, False, False]
+    for _ in range(5):
+        ask(journal, visit, b"12")
+    assert [e.body for e in journal.exchanges] == [12] * 5
+    journal.clear()
+    ask(journal, visit, b"1234567890")
+    assert [e.body for e in journal.exchanges] == [1234567890]
+    assert (journal._body_bytes, len(journal._bodies)) == (10, 1)
+    assert json.loads(journal.as_json())["exchanges"][0]["body_kept"] is True
+
+
+@given(st.lists(st.integers(0, 30), max_size=50), st.integers(0, 10), st.integers(0, 60))
+def test_what_is_kept_is_within_its_bounds(sizes: list[int], keep: int, keep_bytes: int) -> None:
+    journal = Journal(keep=keep, keep_bytes=keep_bytes)
+    visit = journal.opened("a", 0.0)
+    for size in sizes:
+        ask(journal, visit, b"x" * size)
+    held = [e.body_size for e in journal.exchanges if e.body_kept]
+    assert sum(held) == sum(len(e.body or "") for e in journal.exchanges) == journal._body_bytes <= keep_bytes
+    assert len(journal.exchanges) == len(visit.facts.exchanges) == min(keep, len(sizes))
+    # it is the newest that are kept
+    kept = [e.body_kept for e in journal.exchanges if e.body_size]
+    assert kept == sorted(kept)
+
+
+def test_what_fails_in_telling_is_kept_and_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    def tell(exchange: Exchange) -> None:
+        raise SystemExit(exchange.id)
+
+    with simulator(play(b"x"), journal=Journal(on_end=tell)) as sim, Client(sim) as client:
+        assert sim.failure is None
+        for _ in range(2):
+            client.send(request())
+            client.until(LAST)
+        assert isinstance(sim.failure, SystemExit)
+        assert sim.failure.code == 1
+    assert "what a journal tells of each end failed" in caplog.text
 
 
 def test_whoever_wants_to_know_is_told_of_each_end() -> None:

@@ -1,7 +1,6 @@
 """Clients that leave: noticed at once, whatever the play waits for, and nothing more is made."""
 
 import asyncio
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +11,7 @@ import urllib3
 from headrace.sim.play import Head, Piece, Play
 from headrace.sim.serving.clock import VirtualClock
 from headrace.sim.serving.journal import Exchange
-from tests.sim.serving.raw import BOUND_S, HEAD, SSE, Client, Endless, act, chunks, play, request, simulator
+from tests.sim.serving.raw import HEAD, LAST, SSE, Client, Endless, act, chunks, play, request, simulator, wait_for
 
 Leave = Callable[[Client], None]
 
@@ -108,15 +107,78 @@ def test_while_nobody_reads(leave: Leave) -> None:
         wait_for(lambda: connection._resumed)
         before = sim.journal.last
         assert before.ended_by is None
-        assert before.tokens < endless.made
         leave(client)
         exchange = sim.journal.wait()
-        check_left(exchange, before.tokens)
+        check_left(exchange, exchange.tokens)
+        assert before.tokens <= exchange.tokens < endless.made
         # part of a piece may be out, and counts as bytes and not as tokens
-        if leave is not rst:
-            assert exchange.bytes_sent >= exchange.tokens * 10_000
+        assert exchange.bytes_sent >= exchange.tokens * 10_000
         assert endless.closed.is_set()
         client.socket.close()
+
+
+def test_what_is_written_is_not_far_ahead_of_its_reader() -> None:
+    with simulator(Endless(size=250, every_s=0.0)) as sim:
+        client = Client(sim, request(), small=True)
+        client.expect(HEAD + chunks(b"x" * 250))
+        (connection,) = sim._server.connections
+        wait_for(lambda: connection._resumed)
+        client.socket.close()
+        exchange = sim.journal.wait()
+        assert exchange.left_at_token is not None
+        assert 1 <= exchange.left_at_token <= 65536 // 250  # what both kernels hold
+        assert exchange.left_at_token * 250 < exchange.bytes_sent
+
+
+def test_what_is_whole_of_a_write_is_noted() -> None:
+    pieces = [Piece(0.0, b"x" * 1000, 1)] * 100
+    with simulator(play(*pieces)) as sim:
+        client = Client(sim, request(), small=True)
+        (connection,) = wait_for(lambda: list(sim._server.connections))
+        wait_for(lambda: connection._resumed)
+        before = sim.journal.last
+        assert before.status == 200
+        assert before.tokens == (before.bytes_sent - len(HEAD)) // 1007 > 0
+        # the socket takes more, and nobody has looked since
+        connection._transport = Through(connection._transport, get_write_buffer_size=lambda: 0)
+        client.socket.close()
+        exchange = sim.journal.wait()
+        check_left(exchange, (exchange.bytes_sent - len(HEAD)) // 1007)
+        assert exchange.bytes_sent > before.bytes_sent
+
+
+def test_a_large_piece_is_written_in_several() -> None:
+    # a write that fills the send buffer waits for an acknowledgement that the other side puts off
+    sizes: list[int] = []
+    with simulator(play(Piece(0.0, b"a", 1), act("hold"), Piece(0.0, b"x" * 100_000, 1))) as sim:
+        with Client(sim, request()) as client:
+            client.expect(HEAD + chunks(b"a"))
+            (connection,) = sim._server.connections
+            transport = connection._transport
+
+            def write(data: memoryview) -> None:
+                sizes.append(len(data))
+                transport.write(data)
+
+            connection._transport = Through(transport, write=write)
+            sim.release()
+            client.expect(chunks(b"x" * 100_000) + LAST)
+            assert sim.journal.last.tokens == 2
+    assert sum(sizes) == len(chunks(b"x" * 100_000) + LAST)
+    assert max(sizes) == 16 * 1024
+
+
+def test_all_that_a_fast_reader_may_have_read_is_noted() -> None:
+    # he leaves in the middle of a write: what is whole of it counts
+    endless = Endless(size=100, every_s=0.0)
+    with simulator(endless) as sim:
+        client = Client(sim, request(), small=True)
+        client.fill(lambda held: len(held) > 200_000)
+        read = client.held.count(b"x" * 100)
+        client.socket.close()
+        exchange = sim.journal.wait()
+        assert exchange.tokens >= read
+        assert exchange.status == 200
 
 
 def test_who_reads_again_gets_all_of_it() -> None:
@@ -130,16 +192,6 @@ def test_who_reads_again_gets_all_of_it() -> None:
         last = sim.journal.wait()
         assert (last.how, last.tokens) == ("complete", 300)
         client.socket.close()
-
-
-def wait_for(holds: Callable[[], Any]) -> Any:
-    """Wait until something of the server's is so; it bounds a hang."""
-    ticking = threading.Event()
-    for _ in range(int(BOUND_S * 1000)):
-        if value := holds():
-            return value
-        ticking.wait(0.001)
-    raise AssertionError("it did not come")
 
 
 def test_in_the_middle_of_a_request() -> None:
@@ -188,17 +240,17 @@ def test_a_write_into_a_connection_that_broke() -> None:
             client.reset()
             write(data)
 
-        connection._transport = Through(transport, broken)
+        connection._transport = Through(transport, write=broken)
         clock.advance(1.0)
         check_left(sim.journal.wait(), 0)
 
 
 class Through:
-    """A transport whose write is another."""
+    """A transport some of whose methods are others."""
 
-    def __init__(self, transport: Any, write: Callable[[bytes], None]) -> None:
+    def __init__(self, transport: Any, **others: Any) -> None:
         self._transport = transport
-        self.write = write
+        vars(self).update(others)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)

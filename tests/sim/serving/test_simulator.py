@@ -1,11 +1,15 @@
 """A simulator: its life, its addresses, and that nothing of it is left."""
 
 import asyncio
+import contextlib
 import errno
 import gc
 import json
+import os
+import signal
 import socket
 import threading
+import urllib.error
 import urllib.request
 import warnings
 from collections.abc import Callable
@@ -16,12 +20,27 @@ import pytest
 
 from headrace.errors import UsageError
 from headrace.sim.play import Piece
+from headrace.sim.scenarios.failing import ScriptError
 from headrace.sim.scenarios.scenario import Match, Scenario
-from headrace.sim.serving import server
+from headrace.sim.serving import server, simulator as simulator_module
 from headrace.sim.serving.clock import VirtualClock
+from headrace.sim.serving.journal import Journal
 from headrace.sim.serving.server import CannotListen, Server
 from headrace.sim.serving.simulator import Simulator
-from tests.sim.serving.raw import HEAD, LAST, Client, Endless, Source, act, chunks, get, play, request, simulator
+from tests.sim.serving.raw import (
+    BOUND_S,
+    HEAD,
+    LAST,
+    Client,
+    Endless,
+    Source,
+    act,
+    chunks,
+    get,
+    play,
+    request,
+    simulator,
+)
 
 
 def threads() -> list[str]:
@@ -191,6 +210,193 @@ def test_clients_that_come_while_it_closes() -> None:
         for client in clients:
             client.socket.close()
     gc.collect()
+
+
+# -- forks
+
+
+def forked(do: Callable[[], object]) -> int:
+    """Fork a child that does something and ends, with 0 if nothing was raised."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # newer ones warn of threads
+        child = os.fork()
+    if not child:
+        code = 1
+        try:
+            signal.alarm(int(BOUND_S))
+            do()
+            code = 0
+        finally:
+            os._exit(code)
+    return child
+
+
+@pytest.mark.parametrize("kind", ["close", "reset"])
+def test_a_child_that_lives_does_not_hold_up_the_end(kind: str) -> None:
+    reading, writing = os.pipe()
+    is_up, say_up = os.pipe()
+    with simulator(play(b"a", act("hold"), act(kind))) as sim, Client(sim, request()) as client:
+        client.expect(HEAD + chunks(b"a"))
+
+        def live() -> None:
+            os.close(writing)
+            os.write(say_up, b"x")
+            os.read(reading, 1)  # until the parent has seen all
+
+        child = forked(live)
+        os.read(is_up, 1)
+        sim.release()
+        assert (client.rest if kind == "close" else client.rest_and_reset)() == b""
+        port = sim.port
+        sim.close()
+        assert connects(port) == errno.ECONNREFUSED
+    os.close(writing)
+    assert os.waitpid(child, 0)[1] == 0
+    for end in (reading, is_up, say_up):
+        os.close(end)
+
+
+def test_what_a_child_cannot_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    with simulator(play(b"x")) as sim:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "getpid", lambda: -1)
+            with pytest.raises(UsageError, match="in the process that this one was forked from"):
+                sim.release()
+            sim.close()
+        assert sim.release() == 0
+
+
+def test_a_child_leaves_the_block_and_its_parent_goes_on() -> None:
+    with simulator(play(b"x")) as sim, Client(sim, request()) as client:
+        client.expect(HEAD + chunks(b"x") + LAST)
+
+        def leave() -> None:
+            with pytest.raises(UsageError, match="forked from"):
+                sim.release()
+            with sim, contextlib.suppress(UsageError), sim.refuse():
+                pass
+            sim.close()
+
+        assert os.waitpid(forked(leave), 0)[1] == 0
+        client.send(request())
+        client.expect(HEAD + chunks(b"x") + LAST)
+        with sim.refuse():
+
+            def refuse() -> None:
+                sim.close()
+
+            assert os.waitpid(forked(refuse), 0)[1] == 0
+        with Client(sim, request()) as another:
+            another.expect(HEAD + chunks(b"x") + LAST)
+
+
+def test_a_child_in_a_block_of_refusal_leaves_it_too() -> None:
+    with simulator(play(b"x")) as sim:
+        refusing = sim.refuse()
+        refusing.__enter__()
+        child = forked(lambda: refusing.__exit__(None, None, None))
+        assert os.waitpid(child, 0)[1] == 0
+        assert connects(sim.port) == errno.ECONNREFUSED
+        refusing.__exit__(None, None, None)
+        assert connects(sim.port) == 0
+
+
+def test_whoever_else_holds_the_socket_a_fin_is_a_fin() -> None:
+    with simulator(play(b"a", act("hold"), act("close"))) as sim, Client(sim, request()) as client:
+        client.expect(HEAD + chunks(b"a"))
+        (connection,) = sim._server.connections
+        held = os.dup(connection._socket.fileno())
+        sim.release()
+        assert client.rest() == b""
+        os.close(held)
+
+
+# -- a user's functions
+
+
+def test_what_cannot_be_called_from_within(caplog: pytest.LogCaptureFixture) -> None:
+    raised: list[BaseException] = []
+
+    def call(do: Callable[[], object]) -> None:
+        try:
+            do()
+        except BaseException as error:
+            raised.append(error)
+            raise
+
+    def told(exchange: object) -> None:
+        call(sim.close)
+
+    def answer(asked: object) -> str:
+        call(sim.release)
+        return "never"
+
+    with Simulator(answer, journal=Journal(on_end=told)) as sim:
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            said(sim)
+        caught.value.close()
+        sim.journal.wait()
+        assert [type(error) for error in raised] == [UsageError, UsageError]
+        assert "the simulator's own thread" in str(raised[0])
+        assert sim.failure is raised[0]
+        assert sim.journal.failure is raised[1]
+    assert threads() == []
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, pytest.fail.Exception, ValueError])
+def test_what_a_function_raises_is_answered_and_kept(error: Any) -> None:
+    def answer(asked: Any) -> str:
+        if asked.text == "fail":
+            raise error("it must not be asked")
+        return "well"
+
+    with Simulator(answer) as sim:
+        assert said(sim) == "well"
+        assert sim.failure is None
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            said(sim, text="fail")
+        assert caught.value.code == 500
+        assert "the script's function 'answer' failed" in caught.value.read().decode()
+        caught.value.close()
+        assert type(sim.failure) is error
+        assert said(sim) == "well"
+        first = sim.failure
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            said(sim, text="fail")
+        caught.value.close()
+        assert sim.failure is first
+
+
+def test_a_function_that_gives_what_is_no_answer() -> None:
+    with Simulator(lambda asked: 7) as sim:
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            said(sim)
+        caught.value.close()
+        assert isinstance(sim.failure, ScriptError)
+
+
+def test_a_function_that_runs_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(simulator_module, "_DEADLINE_S", 0.05)
+    entered, go_on = threading.Event(), threading.Event()
+
+    def endless(asked: object) -> str:
+        entered.set()
+        while not go_on.is_set():
+            pass
+        return "late"
+
+    sim = Simulator(endless).start()
+    with Client(sim, request(b'{"model":"m","messages":[{"role":"user","content":"hi"}]}')):
+        entered.wait(BOUND_S)
+        with pytest.raises(RuntimeError, match=r"endless \(test_simulator\.py, line \d+\).* for 0\.05 s; a scenario's"):
+            sim.release()
+        with pytest.raises(RuntimeError, match=r"does not answer: .*endless \(test_simulator\.py"):
+            sim.close()
+        sim.close()  # it is closed, as far as it goes
+        (thread,) = [thread for thread in threading.enumerate() if thread.name == "headrace-sim"]
+        go_on.set()
+        thread.join(BOUND_S)
+        assert threads() == []
 
 
 # -- the server's own corners

@@ -14,8 +14,9 @@ from collections import deque
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from headrace.sim.dice import Dice
-from headrace.sim.fault_proxy.sockets import has_unsent, watching
+from headrace.sim.fault_proxy.sockets import watching
 from headrace.sim.fault_proxy.toxics import Toxics
+from headrace.sim.serving.sockets import has_unsent
 
 if TYPE_CHECKING:
     from headrace.sim.fault_proxy.toxics import Direction, Ending

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from msgspec import Struct
 
 from headrace.sim.fault_proxy.lane import Lane
-from headrace.sim.fault_proxy.sockets import connect, say_fin, say_reset_when_closed, write_at_once
+from headrace.sim.fault_proxy.sockets import connect, say_fin, write_at_once
+from headrace.sim.serving.sockets import say_reset_when_closed
 
 if TYPE_CHECKING:
     import socket

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib
-import os
 import select
 import socket
-import struct
-import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-_LINGER_NOT = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
 _DRAIN = 1024 * 1024
-_SIOCOUTQNSD = 0x894B  # Linux: what a socket has taken but not sent
 
 
 def say_fin(sock: socket.socket) -> None:
@@ -61,19 +55,6 @@ async def connect(host: str, port: int) -> socket.socket:
         else:
             return sock
     raise why
-
-
-def say_reset_when_closed(sock: socket.socket) -> None:
-    """Have the socket say RST when it is closed."""
-    with contextlib.suppress(OSError):
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
-
-
-def has_unsent(sock: socket.socket) -> bool:
-    """Say whether bytes wait in the socket that a reset would take with it; only Linux knows."""
-    return sys.platform == "linux" and any(
-        importlib.import_module("fcntl").ioctl(sock, _SIOCOUTQNSD, struct.pack("i", 0))
-    )
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from headrace.errors import UsageError
 from headrace.sim.dice import Dice
+from headrace.sim.failures import tell_failure
 from headrace.sim.scenarios.builtin import BUILTINS, implied
 from headrace.sim.scenarios.failing import ScriptError, shortened
 from headrace.sim.scenarios.inherit import inheriting, paced
@@ -150,7 +151,8 @@ def _called(function: Answering, asked: Asked) -> Scenario | None:
     name = getattr(function, "__name__", type(function).__name__)
     try:
         answer: object = function(asked)
-    except Exception as error:
+    except BaseException as error:  # whatever it raises would end the server
+        tell_failure(error)
         raise ScriptError(f"the script's function {name!r} failed: {shortened(error)}") from error
     match answer:
         case None | Scenario():
@@ -161,10 +163,12 @@ def _called(function: Answering, asked: Asked) -> Scenario | None:
             close = getattr(answer, "close", None)
             if close is not None:  # a coroutine that nobody awaits complains
                 close()
-            raise ScriptError(
+            wrong = ScriptError(
                 f"the script's function {name!r} must give a Scenario, an Answer, a text or None, and not be "
                 f"asynchronous; it gave a {type(answer).__name__}"
             )
+            tell_failure(wrong)
+            raise wrong
 
 
 def _obeying(scenario: Scenario, asked: Asked) -> Scenario:

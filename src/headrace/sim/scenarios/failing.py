@@ -15,7 +15,7 @@ class ScriptError(UsageError):
     """A script cannot be read, or a function of it failed."""
 
 
-def shortened(error: Exception, path: str | None = None) -> str:
+def shortened(error: BaseException, path: str | None = None) -> str:
     """Describe an exception by its places in one file.
 
     Args:

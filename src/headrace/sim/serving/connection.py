@@ -7,30 +7,53 @@ is written and its note are one step for whoever reads the journal.
 from __future__ import annotations
 
 import asyncio
-import logging
-import socket
-import struct
+from collections import deque
 from typing import TYPE_CHECKING, cast
+
+from msgspec import Struct
 
 from headrace.sim.play import Call
 from headrace.sim.serving import control
 from headrace.sim.serving.head import has_body, write_head
 from headrace.sim.serving.http import CONTINUE, BadRequest, RequestReader
-from headrace.sim.serving.player import Player
+from headrace.sim.serving.player import Mark, Player
+from headrace.sim.serving.sockets import has_unsent, say_fin, say_reset_when_closed
 
 if TYPE_CHECKING:
+    from asyncio.trsock import TransportSocket
+    from collections.abc import Sequence
+
     from headrace.sim.play import Act
     from headrace.sim.serving.control import Reply
+    from headrace.sim.serving.entries import Entry, Visit
     from headrace.sim.serving.head import Framing
     from headrace.sim.serving.http import Request
-    from headrace.sim.serving.journal import Entry, Visit
     from headrace.sim.serving.records import By
     from headrace.sim.serving.server import Server
 
 _LINGER_S = 1.0  # for a client that still sends while it is told that it should not
 _AHEAD = 256 * 1024  # bytes of further requests that may wait for their turn
+_WRITE = 16 * 1024  # at once: a write that fills the send buffer by itself waits for delayed acknowledgements
+_PATIENCE_S = 10.0  # so long a reset waits for a client that does not read what comes before it
+_LOOK_S = 0.002
 
-_log = logging.getLogger("headrace.sim")
+
+class _Writing(Struct):
+    """A write that goes on.
+
+    Attributes:
+        size: all its bytes.
+        marks: what is still to be noted.
+        how: how the exchange ends with its last byte; empty: it does not.
+        handed: bytes that the transport was given.
+        noted: bytes that the socket has taken, as it is noted.
+    """
+
+    size: int
+    marks: deque[Mark]
+    how: str
+    handed: int = 0
+    noted: int = 0
 
 
 class Connection(asyncio.Protocol):
@@ -46,13 +69,14 @@ class Connection(asyncio.Protocol):
         self._journal = server.journal
         self._reader = RequestReader(body_limit=server.body_limit)
         self._transport: asyncio.Transport
+        self._socket: TransportSocket
         self._visit: Visit
         self._peer = ""
         self._entry: Entry | None = None
         self._player: Player | None = None
         self._task: asyncio.Task[None] | None = None
         self._resumed: asyncio.Future[None] | None = None  # while the socket takes no more
-        self._under_way = 0  # bytes of the write that waits for the socket
+        self._writing: _Writing | None = None
         self._closing: tuple[By, str] | None = None
         self._linger: asyncio.TimerHandle | None = None
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -63,6 +87,7 @@ class Connection(asyncio.Protocol):
         """Begin."""
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(0)
+        self._socket = self._transport.get_extra_info("socket")
         # a client that is gone already has no name any more
         self._peer, port = (self._transport.get_extra_info("peername") or ("", 0))[:2]
         peer = f"[{self._peer}]:{port}" if ":" in self._peer else f"{self._peer}:{port}"
@@ -86,11 +111,13 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Take its RST, or the end of what we closed ourselves."""
-        self._under_way = 0  # how much of it went out is not known any more
+        self._writing = None  # how much of it went out is not known any more
         self._leave("reset" if exc is not None else "fin")
         if self._linger is not None:
             self._linger.cancel()
         by, how = self._closing or ("client", "fin")
+        if how != "reset":
+            say_fin(self._socket)
         self._journal.closed(self._visit, by, how, self._clock.now())
         self._server.connections.discard(self)
         self.lost.set_result(None)
@@ -101,6 +128,7 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         """Take note that it has."""
+        self._note_taken()
         resumed, self._resumed = self._resumed, None
         assert resumed is not None
         resumed.set_result(None)
@@ -116,22 +144,23 @@ class Connection(asyncio.Protocol):
 
     # -- from the player
 
-    async def write(self, data: bytes, *, tokens: int = 0, answered: int | None = None, how: str = "") -> None:
+    async def write(self, data: bytes, *, marks: Sequence[Mark] = (), how: str = "") -> None:
         """Write bytes, and note them when the socket has taken them; see `Line.write`."""
-        with self._journal.changed:
-            self._transport.write(data)
-            taken = self._resumed is None and not self._transport.is_closing()
-            if taken:
-                self._note(len(data), tokens, answered, how)
-        if self._transport.is_closing():
-            await self.stall()  # until its loss is told
-        if not taken:
-            self._under_way = len(data)
-            with self._clock.waiting():
-                while self._resumed is not None:
-                    await self._resumed
-            self._under_way = 0
-            self._note(len(data), tokens, answered, how)
+        self._writing = _Writing(len(data), deque(marks), how)
+        view = memoryview(data)
+        for start in range(0, len(data) or 1, _WRITE):
+            with self._journal.changed:
+                part = view[start : start + _WRITE]
+                self._transport.write(part)
+                self._writing.handed += len(part)
+                if not self._transport.is_closing():
+                    self._note_taken()
+            if self._transport.is_closing():
+                await self.stall()  # until its loss is told
+            if (resumed := self._resumed) is not None:
+                with self._clock.waiting():
+                    await resumed
+        self._writing = None
         await asyncio.sleep(0)  # the loop may have seen the client go
 
     async def stall(self) -> None:
@@ -145,7 +174,7 @@ class Connection(asyncio.Protocol):
             with self._clock.waiting():
                 await self._server.holds.wait(name)
 
-    def act(self, act: Act) -> None:
+    async def act(self, act: Act) -> None:
         """Close, reset or refuse."""
         assert self._entry is not None
         # noted first: the client must not see it before the journal does
@@ -155,7 +184,7 @@ class Connection(asyncio.Protocol):
         if act.kind == "close":
             self._close("fin")
         else:
-            self._reset()
+            await self._reset()
 
     # -- requests
 
@@ -216,43 +245,64 @@ class Connection(asyncio.Protocol):
                 body=request.body,
             )
         )
-        self._entry.chosen(play)
-        self._player = Player(
-            play,
-            self,
-            clock=self._clock,
-            entry=self._entry,
-            began_s=now_s,
-            chunks=not request.is_1_0,
-            head_only=head_only,
-            keep=request.keep,
-        )
-        self._task = self._server.spawn(self._run(self._player))
+        try:
+            self._entry.chosen(play)
+            self._player = Player(
+                play,
+                self,
+                clock=self._clock,
+                entry=self._entry,
+                began_s=now_s,
+                chunks=not request.is_1_0,
+                head_only=head_only,
+                keep=request.keep,
+            )
+        except BaseException as error:  # noqa: BLE001 - whatever a source takes for a play
+            self._fail(error)
+            self._task = self._server.spawn(self._reset())
+        else:
+            self._task = self._server.spawn(self._run(self._player))
 
     async def _run(self, player: Player) -> None:
         try:
             await player.run()
-        except Exception:  # noqa: BLE001 - whatever a source's steps raise
-            _log.exception("the source of a play failed")
+        except BaseException as error:  # whatever a source's steps raise
             assert self._entry is not None
-            self._entry.end("server", "failed", self._clock.now())
-            self._reset()
+            if isinstance(error, asyncio.CancelledError) and self._entry.ended:
+                raise
+            self._fail(error)
+            await self._reset()
         if self._closing is None:
             self._entry = self._player = self._task = None
             self._keep(player.keeps)
             self._transport.resume_reading()
             self._go_on()
 
+    def _fail(self, error: BaseException) -> None:
+        """End the exchange, since its source has failed."""
+        assert self._entry is not None
+        self._server.note_failure(error, "the source of a play failed")
+        self._entry.end("server", "failed", self._clock.now())
+
     # -- endings
 
-    def _note(self, size: int, tokens: int, answered: int | None, how: str) -> None:
-        assert self._entry is not None
+    def _note_taken(self) -> None:
+        """Note what the socket has taken by now of what is written."""
+        writing = self._writing
+        if writing is None or self._entry is None:
+            return
         with self._journal.changed:
-            if answered is not None:
-                self._entry.answered(answered, self._clock.now())
-            self._entry.sent(size, tokens)
-            if how:
-                self._entry.end("server", how, self._clock.now())
+            taken = max(writing.noted, writing.handed - self._transport.get_write_buffer_size())
+            tokens = 0
+            while writing.marks and writing.marks[0].end <= taken:
+                mark = writing.marks.popleft()
+                tokens += mark.tokens
+                if mark.status is not None:
+                    self._entry.answered(mark.status, self._clock.now())
+            self._entry.sent(taken - writing.noted, tokens)
+            writing.noted = taken
+            if writing.how and taken == writing.size:
+                self._entry.end("server", writing.how, self._clock.now())
 
     def _leave(self, how: str) -> None:
         """Take note that the client is gone, unless we ended it before."""
@@ -264,10 +314,12 @@ class Connection(asyncio.Protocol):
         """End what goes on, from outside of it."""
         if self._entry is None or self._player is None or self._task is None:
             return
-        self._player.stop()
+        try:
+            self._player.stop()
+        except BaseException as error:  # noqa: BLE001 - whatever a source's steps raise when they are closed
+            self._server.note_failure(error, "the source of a play failed when it was left")
         if not self._entry.ended:
-            if self._under_way:
-                self._entry.sent(self._under_way - self._transport.get_write_buffer_size(), 0)
+            self._note_taken()
             self._entry.end(by, how, self._clock.now())
         self._task.cancel()
 
@@ -285,9 +337,19 @@ class Connection(asyncio.Protocol):
         self._transport.write_eof()
         self._linger = asyncio.get_running_loop().call_later(_LINGER_S, self._transport.abort)
 
-    def _reset(self) -> None:
+    async def _reset(self) -> None:
+        """Reset it, once the client's system has what was written before: the rest a reset takes with it."""
         self._closing = ("server", "reset")
-        self._transport.get_extra_info("socket").setsockopt(
-            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
-        )
+        say_reset_when_closed(self._socket)
+        if self._has_unsent():
+            loop = asyncio.get_running_loop()
+            until = loop.time() + _PATIENCE_S
+            with self._clock.waiting():
+                while self._has_unsent() and loop.time() < until:  # noqa: ASYNC110 - the kernel tells nobody
+                    await asyncio.sleep(_LOOK_S)
         self._transport.abort()
+
+    def _has_unsent(self) -> bool:
+        if self._transport.is_closing():
+            return False
+        return self._transport.get_write_buffer_size() > 0 or has_unsent(self._socket)

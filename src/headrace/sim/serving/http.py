@@ -160,5 +160,8 @@ def _path(target: str) -> str:
     """Give the path of a target, which a client that takes us for a proxy gives with the host."""
     if not target.lower().startswith(("http://", "https://")):
         return target
-    parts = urlsplit(target)
+    try:
+        parts = urlsplit(target)
+    except ValueError as error:
+        raise BadRequest(400, f"the target is no address: {error}") from None
     return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")

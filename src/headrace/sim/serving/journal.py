@@ -11,114 +11,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from headrace.sim.serving.records import Connection, Exchange, decoded, row, scrub_headers, scrub_path, summary
+from headrace.sim.serving.entries import Entry, Visit
+from headrace.sim.serving.records import Connection, Exchange, row, scrub_headers, scrub_path, summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from headrace.sim.play import Play
     from headrace.sim.serving.records import By
 
 __all__ = ["Connection", "Exchange", "Journal"]
 
+_MOST_IDS = 5  # that are told of one connection
 
-class Entry:
-    """An exchange, for the server that notes it.
-
-    Attributes:
-        ended: whether its end is noted.
-    """
-
-    def __init__(self, journal: Journal, body: bytes, **facts: Any) -> None:
-        self.ended = False
-        self._journal = journal
-        self._body = body
-        self._facts = facts
-        self._snapshot: Exchange | None = None
-
-    def chosen(self, play: Play) -> None:
-        """Note what will be answered."""
-        self._note(
-            wire=play.wire,
-            model=play.model,
-            label=play.label,
-            faults=tuple(play.faults),
-            tokens_planned=play.tokens,
-            details=dict(play.details),
-        )
-
-    def answered(self, status: int, at_s: float) -> None:
-        """Note that the head is written."""
-        self._note(status=status, answered_s=at_s)
-
-    def sent(self, size: int, tokens: int) -> None:
-        """Note what the socket took."""
-        facts = self._facts
-        self._note(bytes_sent=facts.get("bytes_sent", 0) + size, tokens=facts.get("tokens", 0) + tokens)
-
-    def made(self, tokens: int) -> None:
-        """Note that tokens were made, which must not be after the end."""
-        if self.ended:
-            self._note(tokens_after_leaving=self._facts.get("tokens_after_leaving", 0) + tokens)
-
-    def end(self, by: By, how: str, at_s: float) -> None:
-        """Note the end; what ends twice has ended the first time."""
-        if not self.ended:
-            self.ended = True
-            self._note(ended_by=by, how=how, ended_s=at_s)
-            self._journal.tell(self)
-
-    def snapshot(self) -> Exchange:
-        """Give it as it is; the journal is locked."""
-        if self._snapshot is None:
-            if "body" not in self._facts:
-                self._facts["body"] = decoded(self._body)
-                self._body = b""
-            self._snapshot = Exchange(**self._facts)
-        return self._snapshot
-
-    def _note(self, **facts: Any) -> None:
-        with self._journal.changed:
-            self._facts.update(facts)
-            self._snapshot = None
-            self._journal.note_change()
-
-
-class Visit:
-    """A connection, for the server that notes it.
-
-    Attributes:
-        control: whether its client has asked for the journal and the like; then it is not shown itself, unless it has
-            asked for something else too.
-    """
-
-    def __init__(self, journal: Journal, facts: Connection) -> None:
-        self.control = False
-        self.facts = facts
-        self._journal = journal
-
-    @property
-    def shown(self) -> bool:
-        """Tell whether it is a connection of somebody who is looked at, not of the one who looks."""
-        return not self.control or bool(self.facts.exchanges)
-
-    def note_control(self) -> None:
-        """Note that its client looks at the journal."""
-        with self._journal.changed:
-            self.control = True
-            self._journal.note_change()
-
-    def close(self, by: By, how: str, at_s: float) -> None:
-        """Note that it is closed."""
-        with self._journal.changed:
-            self.facts = msgspec.structs.replace(self.facts, closed_s=at_s, closed_by=by, how=how)
-            self._journal.note_change()
+_log = logging.getLogger("headrace.sim")
 
 
 class Journal:
@@ -126,13 +38,29 @@ class Journal:
 
     Args:
         keep: how many exchanges, and connections, are kept: the newest.
-        on_end: called with each exchange when it has ended, in the server's thread.
+        keep_bytes: how many bytes of requests' bodies are kept, as they came: of older exchanges the body goes, and the
+            rest stays (`Exchange.body_kept`).
+        on_end: called with each exchange when it has ended, in the server's thread, which it must not hold up.
+
+    Attributes:
+        failure: what `on_end` raised, the first time; None: nothing.
     """
 
-    def __init__(self, *, keep: int = 10_000, on_end: Callable[[Exchange], None] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        keep: int = 10_000,
+        keep_bytes: int = 64 * 1024 * 1024,
+        on_end: Callable[[Exchange], None] | None = None,
+    ) -> None:
         self.changed = threading.Condition()
         """Held by whoever writes what is to be noted, until it is."""
-        self._entries: deque[Entry] = deque(maxlen=keep)
+        self.failure: BaseException | None = None
+        self._keep = keep
+        self._keep_bytes = keep_bytes
+        self._entries: deque[Entry] = deque()
+        self._bodies: deque[Entry] = deque()  # whose body is kept, in the same order
+        self._body_bytes = 0
         self._visits: deque[Visit] = deque(maxlen=keep)
         self._open: set[Visit] = set()
         self._on_end = on_end
@@ -187,7 +115,8 @@ class Journal:
     def clear(self) -> None:
         """Forget all exchanges, and all connections that are closed; ids go on."""
         with self.changed:
-            self._entries.clear()
+            while self._entries:
+                self._forget_oldest()
             kept = [visit for visit in self._visits if visit in self._open]
             self._visits.clear()
             self._visits.extend(kept)
@@ -261,16 +190,16 @@ class Journal:
             self._ids += 1
             entry = Entry(
                 self,
+                visit,
                 body,
                 id=self._ids,
-                connection=visit.facts.id,
                 method=method,
                 path=scrub_path(path),
                 headers=scrub_headers(headers),
                 asked_s=at_s,
             )
-            visit.facts = msgspec.structs.replace(visit.facts, exchanges=(*visit.facts.exchanges, self._ids))
-            self._entries.append(entry)
+            visit.ask(entry.id)
+            self._take(entry)
             self.note_change()
         return entry
 
@@ -285,9 +214,33 @@ class Journal:
         if self._on_end is not None:
             with self.changed:
                 exchange = entry.snapshot()
-            self._on_end(exchange)
+            try:
+                self._on_end(exchange)
+            except BaseException as error:  # noqa: BLE001 - whatever it raises, the server goes on
+                _log.exception("what a journal tells of each end failed")
+                if self.failure is None:
+                    self.failure = error
 
     # -- within
+
+    def _take(self, entry: Entry) -> None:
+        self._entries.append(entry)
+        self._bodies.append(entry)
+        self._body_bytes += entry.body_size
+        while len(self._entries) > self._keep:
+            self._forget_oldest()
+        while self._body_bytes > self._keep_bytes:
+            oldest = self._bodies.popleft()
+            self._body_bytes -= oldest.body_size
+            if oldest.body_size:
+                oldest.drop_body()
+
+    def _forget_oldest(self) -> None:
+        oldest = self._entries.popleft()
+        oldest.visit.forget_oldest()
+        if self._bodies and self._bodies[0] is oldest:
+            self._bodies.popleft()
+            self._body_bytes -= oldest.body_size
 
     def _find(self, predicate: Callable[[Exchange], bool] | None, found: list[Exchange]) -> bool:
         for exchange in self.exchanges:
@@ -325,5 +278,5 @@ class Journal:
     def _who_is_open(self, deadline_s: float) -> str:
         with self.changed:
             visits = [visit.facts for visit in self._open if visit.shown]
-        told = ", ".join(f"{c.id} from {c.peer} (exchanges {list(c.exchanges)})" for c in visits)
+        told = ", ".join(f"{c.id} from {c.peer} (exchanges {list(c.exchanges[-_MOST_IDS:])})" for c in visits)
         return f"connections were still open after {deadline_s:g} s: {told}"

@@ -7,31 +7,46 @@ step is made no earlier than the one before it is due; nothing is made any more 
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from headrace.sim.play import Act, Piece
 from headrace.sim.serving.head import has_body, write_head
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from headrace.sim.play import Head, Play, Step
     from headrace.sim.serving.clock import Clock
+    from headrace.sim.serving.entries import Entry
     from headrace.sim.serving.head import Framing
-    from headrace.sim.serving.journal import Entry
 
 _WRITE = 16 * 1024
 _LAST_CHUNK = b"0\r\n\r\n"
 
 
+class Mark(NamedTuple):
+    """A place in bytes that are written, and what is whole there.
+
+    Attributes:
+        end: how many bytes come before it.
+        tokens: how many tokens.
+        status: the head, with this status.
+    """
+
+    end: int
+    tokens: int = 0
+    status: int | None = None
+
+
 class Line(Protocol):
     """What a play is carried out on: a connection."""
 
-    async def write(self, data: bytes, *, tokens: int = 0, answered: int | None = None, how: str = "") -> None:
+    async def write(self, data: bytes, *, marks: Sequence[Mark] = (), how: str = "") -> None:
         """Write bytes at once, and wait until the socket has taken them.
 
         Args:
             data: the bytes.
-            tokens: how many tokens they bring.
-            answered: the status, if with them the head is whole.
+            marks: what is whole after how many of them.
             how: how the exchange ends, if they are its last.
         """
         ...
@@ -44,7 +59,7 @@ class Line(Protocol):
         """Wait until a hold is released."""
         ...
 
-    def act(self, act: Act) -> None:
+    async def act(self, act: Act) -> None:
         """Close, reset or refuse; the exchange ends with it."""
         ...
 
@@ -93,8 +108,7 @@ class Player:
                 self.keeps = False
         self._batch: list[bytes] = []
         self._size = 0
-        self._tokens = 0
-        self._answered: int | None = None
+        self._marks: list[Mark] = []
 
     async def run(self) -> None:
         """Play it to its end."""
@@ -154,8 +168,8 @@ class Player:
                 return True
             await self._flush()
             await self._until(at_s)
-            self._batch.append(piece)
-        self._answered = head.status
+            self._put(piece)
+        self._marks.append(Mark(self._size, status=head.status))
         return False
 
     def _gather(self, first: Step | None) -> int:
@@ -175,9 +189,12 @@ class Player:
     def _add(self, piece: Piece) -> None:
         data = piece.data
         if data:  # an empty chunk would be the last one
-            self._batch.append(b"%x\r\n%b\r\n" % (len(data), data) if self._framing == "chunked" else data)
-            self._size += len(data)
-            self._tokens += piece.tokens
+            self._put(b"%x\r\n%b\r\n" % (len(data), data) if self._framing == "chunked" else data)
+            self._marks.append(Mark(self._size, piece.tokens))
+
+    def _put(self, data: bytes) -> None:
+        self._batch.append(data)
+        self._size += len(data)
 
     async def _act(self, act: Act) -> None:
         self.stop()
@@ -186,7 +203,7 @@ class Player:
         elif act.kind == "eof":
             await self._end("eof")
         else:
-            self._line.act(act)
+            await self._line.act(act)
 
     async def _hold(self, act: Act) -> None:
         await self._line.hold(act.name)
@@ -195,10 +212,10 @@ class Player:
 
     async def _end(self, how: str) -> None:
         if self._head is None:
-            self._line.act(Act(0.0, "close"))
+            await self._line.act(Act(0.0, "close"))
             return
         if self._framing == "chunked":
-            self._batch.append(_LAST_CHUNK)
+            self._put(_LAST_CHUNK)
         await self._flush(how)
 
     # -- time, steps, bytes
@@ -218,6 +235,6 @@ class Player:
     async def _flush(self, how: str = "") -> None:
         if not self._batch and not how:
             return
-        data, tokens, answered = b"".join(self._batch), self._tokens, self._answered
-        self._batch, self._size, self._tokens, self._answered = [], 0, 0, None
-        await self._line.write(data, tokens=tokens, answered=answered, how=how)
+        data, marks = b"".join(self._batch), self._marks
+        self._batch, self._size, self._marks = [], 0, []
+        await self._line.write(data, marks=marks, how=how)

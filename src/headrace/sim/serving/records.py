@@ -10,32 +10,28 @@ import json
 import math
 import re
 from typing import Any, Literal
+from urllib.parse import unquote_plus
 
 import msgspec
 from msgspec import Struct
 
+from headrace.sim.secrets import SCRUBBED, is_secret_name
+
 By = Literal["server", "client"]
 
-_REDACTED = "[redacted]"
-_SECRET_HEADERS = frozenset(
-    {"authorization", "proxy-authorization", "api-key", "cookie", "set-cookie", "x-auth-token", "x-amz-security-token"}
-)
-_SECRET_QUERY = re.compile(
-    r"([?&](?:[\w.-]*api[_-]?key|key|(?:\w+_)?token|secret|signature|sig)=)[^&#]*", re.IGNORECASE
-)
+_QUERY = re.compile(r"([?&;])([^=?&;#]*)=[^&;#]*")
 
 
 def scrub_headers(headers: dict[str, str]) -> dict[str, str]:
     """Take keys and cookies out of headers, whose names are in lower case."""
-    return {
-        name: _REDACTED if name in _SECRET_HEADERS or name.endswith("-api-key") else value
-        for name, value in headers.items()
-    }
+    return {name: SCRUBBED if is_secret_name(name) else value for name, value in headers.items()}
 
 
 def scrub_path(path: str) -> str:
     """Take keys out of a path's query."""
-    return _SECRET_QUERY.sub(rf"\g<1>{_REDACTED}", path)
+    return _QUERY.sub(
+        lambda pair: f"{pair[1]}{pair[2]}={SCRUBBED}" if is_secret_name(unquote_plus(pair[2])) else pair[0], path
+    )
 
 
 class Connection(Struct, frozen=True, kw_only=True):
@@ -49,7 +45,7 @@ class Connection(Struct, frozen=True, kw_only=True):
         closed_by: who ended it; None: it is open.
         how: ``fin`` or ``reset``; ``bad-request``: what came was no request that can be answered; ``stopped``: the
             server ended.
-        exchanges: the ids of what was asked on it.
+        exchanges: the ids of what was asked on it, as far as the journal still has it.
     """
 
     id: int
@@ -72,7 +68,9 @@ class Exchange(Struct, frozen=True, kw_only=True):
         wire: which wire was spoken, if one was.
         model: whom the request named, if anybody.
         headers: names in lower case; without keys and cookies.
-        body: the decoded JSON, or the text if it is none; None: there is no body.
+        body: the decoded JSON, or the text if it is none; None: there is no body, or it is not kept.
+        body_size: its bytes as they came.
+        body_kept: whether the journal still has it: when it holds too many bytes, the oldest bodies go first.
         label: which scenario or cassette answered.
         faults: the faults that were played.
         details: further facts, from whoever answered.
@@ -80,10 +78,11 @@ class Exchange(Struct, frozen=True, kw_only=True):
         asked_s: when the request was there, in seconds since the server's start.
         answered_s: when the head was written whole.
         ended_s: when it ended.
-        bytes_sent: bytes of the answer that the socket took, head and framing included.
-        tokens: tokens that the socket took.
+        bytes_sent: bytes of the answer that the kernel took, head and framing included.
+        tokens: tokens that the kernel took. On Linux it holds at most 32 KiB that were not sent yet; what was sent and
+            not read waits in the client's own system (64 KiB and more) and in the client itself.
         tokens_planned: tokens that the whole answer has, if that is known.
-        tokens_after_leaving: tokens that were made after the client had left: always 0, and always counted.
+        tokens_after_leaving: tokens that were made after the client's leaving was seen: always 0, and always counted.
         ended_by: who ended it; None: it goes on.
         how: ``complete``: the whole answer; ``left``: the client went; ``stopped``: the server ended; ``failed``: the
             source did; else the act that ended it: ``eof``, ``close``, ``reset``, ``refuse``.
@@ -97,6 +96,8 @@ class Exchange(Struct, frozen=True, kw_only=True):
     model: str | None = None
     headers: dict[str, str] = {}
     body: Any = None
+    body_size: int = 0
+    body_kept: bool = True
     label: str = ""
     faults: tuple[str, ...] = ()
     details: dict[str, Any] = {}
@@ -113,7 +114,10 @@ class Exchange(Struct, frozen=True, kw_only=True):
 
     @property
     def left_at_token(self) -> int | None:
-        """After how many tokens the client left; None: it did not."""
+        """How many tokens the kernel had taken when the client's leaving was seen; None: it did not leave.
+
+        It had read as many at most: see `tokens`.
+        """
         return self.tokens if self.how == "left" else None
 
 

@@ -17,11 +17,13 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from headrace.errors import UsageError
+from headrace.sim.failures import hearing_failures
 from headrace.sim.play import Head, Piece, Play
 from headrace.sim.serving.clock import Clock
 from headrace.sim.serving.connection import Connection
 from headrace.sim.serving.holds import Holds
 from headrace.sim.serving.journal import Journal
+from headrace.sim.serving.sockets import keep_from_children, stay_near_the_reader
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -60,6 +62,7 @@ class Server:
         holds: who is held.
         connections: those that are open.
         stopped: whether it has ended.
+        failure: what failed first, of the source and of what it asks (a script's functions); None: nothing.
     """
 
     def __init__(
@@ -81,6 +84,7 @@ class Server:
         self.holds = Holds()
         self.connections: set[Connection] = set()
         self.stopped = False
+        self.failure: BaseException | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._family = socket.AF_INET
         self._keeper: socket.socket | None = None
@@ -160,13 +164,24 @@ class Server:
     def play(self, call: Call) -> Play:
         """Ask the source; what it raises is answered as a server's own fault."""
         try:
-            return self.source.play(call)
-        except Exception as error:  # noqa: BLE001 - whatever a source raises
-            _log.exception("a source failed")
+            with hearing_failures(self._keep_failure):
+                play = self.source.play(call)
+            return _checked(play)
+        except BaseException as error:  # noqa: BLE001 - whatever a source raises
+            self.note_failure(error, "a source failed")
             message = f"the simulator's source failed: {type(error).__name__}: {error}"
             body = json.dumps({"error": {"message": message, "type": "simulator_error", "code": None}}).encode()
             head = Head(status=500, headers=(("content-type", "application/json"),), framing="length")
             return Play(head=head, steps=iter((Piece(0.0, body),)), label="failed")
+
+    def note_failure(self, error: BaseException, what: str) -> None:
+        """Note that what is not ours has failed."""
+        _log.error(what, exc_info=error)
+        self._keep_failure(error)
+
+    def _keep_failure(self, error: BaseException) -> None:
+        if self.failure is None:
+            self.failure = error
 
     def spawn(self, playing: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Begin what plays by the clock; it has joined it."""
@@ -188,6 +203,7 @@ class Server:
     def _bind(self) -> socket.socket:
         # asyncio switches Nagle's algorithm off only where the protocol is named
         sock = socket.socket(self._family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        keep_from_children(sock)
         try:
             # a server that ended leaves the port waiting; on Windows the option means something else
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, os.name == "posix")
@@ -222,6 +238,8 @@ class Server:
             loop.call_later(_PAUSE_S, self._take_again, listener)
             return
         sock.setblocking(False)
+        keep_from_children(sock)
+        stay_near_the_reader(sock)
         task = loop.create_task(_accepted(sock, self))
         self._accepting.add(task)
         task.add_done_callback(self._accepting.discard)
@@ -245,6 +263,12 @@ class Server:
 
 async def _accepted(sock: socket.socket, server: Server) -> None:
     await asyncio.get_running_loop().connect_accepted_socket(lambda: Connection(server), sock)
+
+
+def _checked(play: object) -> Play:
+    if isinstance(play, Play):
+        return play
+    raise TypeError(f"play() must give a Play, and gave a {type(play).__name__}")
 
 
 def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, str]:

@@ -6,14 +6,20 @@
         assert sim.journal.last.how == "complete"
 
 Laws kept here: it has an event loop of its own, so that neither blocking nor asynchronous tests are in its way; when it
-is closed, no thread, no task and no socket of it is left.
+is closed, no thread, no task and no socket of it is left; it waits for that thread no longer than a while, since what
+runs there are also a user's own functions.
 """
 
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
+import os
+import sys
 import threading
+import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from headrace.errors import UsageError
@@ -22,7 +28,6 @@ from headrace.sim.serving.journal import Journal
 from headrace.sim.serving.server import Server
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Coroutine, Generator, Sequence
 
     from headrace.sim.faults.fault import Fault
@@ -31,6 +36,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _KEY = "simulated"
+_DEADLINE_S = 10.0  # for the server's thread
+_MOST_PLACES = 3
 
 
 class Simulator:
@@ -84,6 +91,7 @@ class Simulator:
         self._server = Server(source, host=host, port=port, clock=self.clock, journal=self.journal)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._process = os.getpid()
         self._closed = False
 
     # -- its life
@@ -97,25 +105,38 @@ class Simulator:
         if self._closed:
             raise UsageError("this simulator is closed; make another")
         if self._loop is None:
-            self._loop = asyncio.SelectorEventLoop()
-            self._thread = threading.Thread(target=self._loop.run_forever, name="headrace-sim", daemon=True)
+            self._process = os.getpid()
+            self._loop = loop = asyncio.SelectorEventLoop()
+            self._thread = threading.Thread(target=_run, args=(loop,), name="headrace-sim", daemon=True)
             self._thread.start()
             try:
-                self._do(self._server.start())
+                self._do(self._server.start(), is_quick=False)
             except BaseException:
                 self.close()
                 raise
         return self
 
     def close(self) -> None:
-        """Cut all connections and give up the port. The journal can still be read."""
-        if self._closed:
+        """Cut all connections and give up the port. The journal can still be read.
+
+        In a process that was forked from the one that started it, nothing is done.
+
+        Raises:
+            RuntimeError: if its thread does not come to an end within 10 s: a scenario's function runs on.
+            UsageError: from within such a function.
+        """
+        if self._closed or self._is_elsewhere:
             return
         if self._loop is not None and self._thread is not None:
-            self._do(self._server.stop())
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join()
-            self._loop.close()
+            loop = self._loop
+            self._check_thread()
+            self._closed = True
+            stopping = asyncio.run_coroutine_threadsafe(self._server.stop(), loop)
+            stopping.add_done_callback(lambda _: loop.call_soon_threadsafe(loop.stop))
+            self._thread.join(_DEADLINE_S)
+            if self._thread.is_alive():
+                raise RuntimeError(self._what_hangs())
+            stopping.result()
         self._closed = True
 
     def __enter__(self) -> Self:
@@ -165,6 +186,15 @@ class Simulator:
 
     # -- what it does
 
+    @property
+    def failure(self) -> BaseException | None:
+        """What failed first of what is not its own; None: nothing.
+
+        That is what a scenario's function, a source or a journal's `on_end` raised.  The client gets status 500 for the
+        first two, which a test may take for what it expects.
+        """
+        return self.journal.failure if self._server.failure is None else self._server.failure
+
     def script(self, *scenarios: Any) -> None:
         """Take other scenarios from the next request on; what is counted by call begins anew."""
         self._server.source = self._provider(scenarios)
@@ -184,7 +214,7 @@ class Simulator:
         try:
             yield
         finally:
-            if not self._closed:
+            if not self._closed and not self._is_elsewhere:
                 self._do(self._in_loop(self._server.accept))
 
     # -- within
@@ -198,16 +228,56 @@ class Simulator:
         if self._loop is None:
             raise UsageError("this simulator is nowhere yet: enter its block (`with`), or call start()")
 
-    def _do(self, doing: Coroutine[Any, Any, T]) -> T:
-        """Do something in the server's thread, and wait for it, which takes no time worth a word."""
-        if self._loop is None or self._closed:
+    @property
+    def _is_elsewhere(self) -> bool:
+        """Whether this is a fork of the process that started it."""
+        return self._loop is not None and os.getpid() != self._process
+
+    def _check_thread(self) -> None:
+        if threading.current_thread() is self._thread:
+            raise UsageError(
+                "a scenario's function and a journal's on_end run in the simulator's own thread, which cannot wait for "
+                "itself: let the test call this"
+            )
+
+    def _do(self, doing: Coroutine[Any, Any, T], *, is_quick: bool = True) -> T:
+        """Do something in the server's thread, and wait for it."""
+        try:
+            if self._is_elsewhere:
+                raise UsageError("this simulator runs in the process that this one was forked from")
+            if self._loop is None or self._closed:
+                raise UsageError("this simulator does not run: enter its block (`with`), or call start()")
+            self._check_thread()
+        except UsageError:
             doing.close()
-            raise UsageError("this simulator does not run: enter its block (`with`), or call start()")
-        return asyncio.run_coroutine_threadsafe(doing, self._loop).result()
+            raise
+        done = asyncio.run_coroutine_threadsafe(doing, self._loop)
+        try:
+            return done.result(_DEADLINE_S if is_quick else None)
+        except concurrent.futures.TimeoutError:
+            done.cancel()
+            raise RuntimeError(self._what_hangs()) from None
+
+    def _what_hangs(self) -> str:
+        assert self._thread is not None
+        frames = sys._current_frames()  # pyright: ignore[reportPrivateUsage]
+        frame = frames.get(self._thread.ident or 0)
+        places = [f"{at.name} ({Path(at.filename).name}, line {at.lineno})" for at in traceback.extract_stack(frame)]
+        return (
+            f"the simulator's thread does not answer: it has been within {' > '.join(places[-_MOST_PLACES:])} for "
+            f"{_DEADLINE_S:g} s; a scenario's function must come to an end"
+        )
 
     @staticmethod
     async def _in_loop(do: Callable[[], T]) -> T:
         return do()
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    try:
+        loop.run_forever()
+    finally:
+        loop.close()
 
 
 def _loaded(path: str | os.PathLike[str]) -> Any:
