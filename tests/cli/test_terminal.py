@@ -3,35 +3,33 @@
 import json
 import signal
 import subprocess
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from headrace.sim import Answer, Scenario, Simulator, ToolUse
+from headrace.sim.asked.base import Asked
 from tests import servers as scripted
 from tests.cli.running import BOUND_S, Terminal, only_at
-from tests.cli.scripted import Peer, Server
+from tests.sim.serving.raw import Source, play
+from tests.simulated import HANGING, SILENT, check_left, left, stalling
+from tests.wire.streams import message_delta, message_start, messages
+
+HALF = stalling("half")
 
 
-def _ask(server: Server, *args: str) -> tuple[str, ...]:
-    return ("chat", "--base-url", server.url, "-m", "m", *args)
+def _ask(sim: Simulator, *args: str) -> tuple[str, ...]:
+    return ("chat", "--base-url", sim.openai_url, "-m", "m", *args)
 
 
 def test_a_spinner_the_answer_and_a_summary(tmp_path: Path) -> None:
-    seen = threading.Event()
-
-    def script(peer: Peer) -> None:
-        peer.head()
-        assert seen.wait(BOUND_S)
-        peer.say("Hello ")
-        peer.say("there")
-        peer.finish(usage=(1234, 5))
-
-    with Server(script) as server, Terminal(tmp_path, *_ask(server, "x")) as terminal:
+    answer = Answer(text="Hello there", usage={"input_tokens": 1234, "output_tokens": 5})
+    scenario = Scenario(answer=answer, faults=("hold:here@event:0",))
+    with Simulator(scenario) as sim, Terminal(tmp_path, *_ask(sim, "x")) as terminal:
         terminal.expect("compatible/m")
         assert "\x1b[?25l" in terminal.raw  # the spinner hides the cursor
-        seen.set()
+        sim.release("here")
         terminal.expect("Hello there\r\n")
         terminal.expect("compatible/m · complete · first token ")
         terminal.expect("1,234 tokens in · 5 out\r\n")
@@ -40,26 +38,19 @@ def test_a_spinner_the_answer_and_a_summary(tmp_path: Path) -> None:
 
 
 def test_where_each_goes(tmp_path: Path) -> None:
-    def script(peer: Peer) -> None:
-        peer.head()
-        peer.chunk({"reasoning_content": "Let me\nthink"})
-        peer.say("It is so.")
-        call = {"index": 0, "id": "t1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
-        peer.chunk({"tool_calls": [call]})
-        peer.finish("tool_calls")
-
-    with Server(script) as server:
-        with Terminal(tmp_path, *_ask(server, "x"), stdout=subprocess.PIPE) as terminal:
+    answer = Answer(thinking="Let me\nthink", text="It is so.", tools=(ToolUse(name="look"),))
+    with Simulator(Scenario(answer=answer)) as sim:
+        with Terminal(tmp_path, *_ask(sim, "x"), stdout=subprocess.PIPE) as terminal:
             assert terminal.finish() == 0
             assert terminal.process.stdout
             assert terminal.process.stdout.read() == b"It is so.\n"
         assert "Let me\r\nthink\r\nlook({})\r\n" in terminal.shown
-        assert "\x1b[2;3mLet me" in terminal.raw
-        with Terminal(tmp_path, *_ask(server, "x"), env={"NO_COLOR": "1"}) as plain:
+        assert "\x1b[2;3mLet\x1b[0m" in terminal.raw
+        with Terminal(tmp_path, *_ask(sim, "x"), env={"NO_COLOR": "1"}) as plain:
             assert plain.finish() == 0
         assert "Let me\r\nthink\r\n\r\nIt is so.\r\nlook({})\r\n" in plain.shown
         assert "\x1b[2;3m" not in plain.raw
-        with Terminal(tmp_path, *_ask(server, "x"), stderr=subprocess.PIPE) as quiet:
+        with Terminal(tmp_path, *_ask(sim, "x"), stderr=subprocess.PIPE) as quiet:
             assert quiet.finish() == 0
             assert quiet.process.stderr
             assert quiet.process.stderr.read() == b"look({})\n"
@@ -67,47 +58,35 @@ def test_where_each_goes(tmp_path: Path) -> None:
 
 
 def test_control_characters_are_shown_and_not_obeyed(tmp_path: Path) -> None:
-    def script(peer: Peer) -> None:
-        peer.head()
-        peer.chunk({"reasoning_content": "\x1b]0;title\x07"})
-        peer.say("a\tb\r\nc\rd\x1b[31mred\x9b2J\x7f\x08")
-        peer.finish()
-
-    with Server(script) as server, Terminal(tmp_path, *_ask(server, "x")) as terminal:
+    answer = Answer(thinking="\x1b]0;title\x07", text="a\tb\r\nc\rd\x1b[31mred\x9b2J\x7f\x08")
+    with Simulator(Scenario(answer=answer)) as sim, Terminal(tmp_path, *_ask(sim, "x")) as terminal:
         assert terminal.finish() == 0
-    assert "␛]0;title␇" in terminal.raw
+    assert "␛]0;title␇" in terminal.shown
+    assert not any(code in terminal.raw for code in ("\x1b]", "\x07", "\x1b[31m", "\x9b", "\x7f", "\x08"))
     assert "b\r\ncd␛[31mred�2J␡␈\r\n" in terminal.raw
 
 
-@pytest.mark.parametrize("when", ["before the head", "before a token", "in the middle"])
-def test_ctrl_c_stops_the_model(tmp_path: Path, when: str) -> None:
-    def script(peer: Peer) -> None:
-        if when != "before the head":
-            peer.head()
-        if when == "in the middle":
-            peer.say("half an")
-        peer.hold()
-
-    with Server(script) as server, Terminal(tmp_path, *_ask(server, "x")) as terminal:
-        assert server.asked.wait(BOUND_S)
-        if when == "in the middle":
-            terminal.expect("half an")
+@pytest.mark.parametrize("scenario", [HANGING, SILENT, HALF], ids=["no head", "no token", "in the middle"])
+def test_ctrl_c_stops_the_model(tmp_path: Path, scenario: Scenario) -> None:
+    with Simulator(scenario) as sim, Terminal(tmp_path, *_ask(sim, "x")) as terminal:
+        sim.journal.wait(lambda _: True, deadline_s=BOUND_S)
+        if scenario is HALF:
+            terminal.expect("half")
         terminal.type("\x03")
-        assert server.gone.wait(BOUND_S)
+        assert left(sim).left_at_token == (scenario is HALF)
         assert terminal.finish() == 130
     assert "compatible/m · cancelled" in terminal.shown
     assert "Traceback" not in terminal.shown
     assert terminal.raw.count("\x1b[?25l") == terminal.raw.count("\x1b[?25h") > 0
-    if when == "in the middle":
-        assert "half an^C\r\n\r\ncompatible/m" in terminal.shown
+    if scenario is HALF:
+        assert "half^C\r\n\r\ncompatible/m" in terminal.shown
 
 
 def test_a_failure_is_red_and_summed_up(tmp_path: Path) -> None:
-    def script(peer: Peer) -> None:
-        peer.head()
-        peer.say("half")
-
-    with Server(script) as server, Terminal(tmp_path, *_ask(server, "x")) as terminal:
+    with (
+        Simulator(Scenario(answer="half of it", faults=("close@token:1",))) as sim,
+        Terminal(tmp_path, *_ask(sim, "x")) as terminal,
+    ):
         assert terminal.finish() == 1
     assert "half\r\n\x1b[1;31mheadrace: compatible" in terminal.raw
     assert "compatible/m · truncated · first token" in terminal.shown
@@ -115,44 +94,28 @@ def test_a_failure_is_red_and_summed_up(tmp_path: Path) -> None:
 
 
 def test_an_answer_that_begins_anew_is_told(tmp_path: Path) -> None:
-    start_frame = b'data: {"type": "message_start", "message": {"id": "a", "model": "m", "usage": {}}}\n\n'
-    block = b'data: {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": "first"}}\n\n'
-    end = b'data: {"type": "message_delta", "delta": {"stop_reason": "end_turn"}}\n\ndata: {"type": "message_stop"}\n\n'
-
-    def script(peer: Peer) -> None:
-        peer.head()
-        peer.raw(start_frame + block)
-        peer.raw(start_frame.replace(b'"a"', b'"b"') + block.replace(b"first", b"second") + end)
-        peer.end()
-
-    with Server(script) as server:
-        args = ("chat", "-m", "anthropic/m", "--base-url", server.url, "x")
+    with Simulator(Scenario(answer="Once", faults=("splice@token:1",))) as sim:
+        args = ("chat", "-m", "anthropic/m", "--base-url", sim.anthropic_url, "x")
         with Terminal(tmp_path, *args) as terminal:
             assert terminal.finish() == 0
-    assert "first\r\nheadrace: the answer begins anew\r\nsecond\r\n" in terminal.shown
+    assert "Once\r\nheadrace: the answer begins anew\r\nOnce\r\n" in terminal.shown
 
 
 def test_tools_of_the_provider_are_seen(tmp_path: Path) -> None:
     use = {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {}}
     frames = [
-        {"type": "message_start", "message": {"id": "a", "model": "m", "usage": {}}},
+        message_start(),
         {"type": "content_block_start", "index": 0, "content_block": use},
         {"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": '{"q":1}'}},
         {"type": "content_block_stop", "index": 0},
         {"type": "content_block_start", "index": 1, "content_block": {"type": "text", "text": "Mix two"}},
         {"type": "content_block_stop", "index": 1},
-        {"type": "message_delta", "delta": {"stop_reason": "refusal"}},
+        message_delta("refusal"),
         {"type": "message_stop"},
     ]
 
-    def script(peer: Peer) -> None:
-        peer.head()
-        for frame in frames:
-            peer.raw(b"data: " + json.dumps(frame).encode() + b"\n\n")
-        peer.end()
-
-    with Server(script) as server:
-        args = ("chat", "-m", "anthropic/m", "--base-url", server.url, "x")
+    with Simulator(source=Source(play(messages(*frames)))) as sim:
+        args = ("chat", "-m", "anthropic/m", "--base-url", sim.anthropic_url, "x")
         with Terminal(tmp_path, *args) as terminal:
             assert terminal.finish() == 0
     assert 'web_search({"q":1})' in terminal.shown
@@ -160,21 +123,18 @@ def test_tools_of_the_provider_are_seen(tmp_path: Path) -> None:
     assert "the model refused (refused)" in terminal.shown
 
 
-def _converse(peer: Peer) -> None:
-    asked = peer.request["messages"][-1]["content"]
-    peer.head()
-    if asked == "go on":
-        peer.say("on and on")
-        peer.hold()
-    elif asked == "fail":
-        peer.say("not qu")
-    else:
-        peer.say(f"{len(peer.request['messages'])}: {asked}")
-        peer.finish()
+def _converse(asked: Asked) -> Scenario:
+    match asked.prompt:
+        case "go on":
+            return Scenario(answer="on and on and on", faults=("stall@token:3",))
+        case "fail":
+            return Scenario(answer="not quite", faults=("close@token:1",))
+        case prompt:
+            return Scenario(answer=f"{len(asked.body['messages'])}: {prompt}")
 
 
 def test_a_conversation(tmp_path: Path) -> None:
-    with Server(_converse) as server, Terminal(tmp_path, *_ask(server)) as terminal:
+    with Simulator(_converse) as sim, Terminal(tmp_path, *_ask(sim)) as terminal:
         terminal.expect("Ctrl-C stops an answer, Ctrl-D ends")
         terminal.expect("> ")
         terminal.type("hello\n")
@@ -188,7 +148,7 @@ def test_a_conversation(tmp_path: Path) -> None:
         terminal.expect("on and on")
         terminal.type("\x03")
         terminal.expect("compatible/m · cancelled")
-        assert server.gone.wait(BOUND_S)
+        check_left(sim.journal.wait(lambda e: e.id == 2 and e.ended_by is not None, deadline_s=BOUND_S))
         terminal.expect("> ")
         terminal.type("fail\n")
         terminal.expect("before the answer was complete")
@@ -202,8 +162,8 @@ def test_a_conversation(tmp_path: Path) -> None:
 
 
 def test_a_conversation_whose_answers_go_elsewhere(tmp_path: Path) -> None:
-    with Server(_converse) as server:
-        with Terminal(tmp_path, *_ask(server), stdout=subprocess.PIPE) as terminal:
+    with Simulator(_converse) as sim:
+        with Terminal(tmp_path, *_ask(sim), stdout=subprocess.PIPE) as terminal:
             terminal.expect("> ")
             terminal.type("hello\n")
             terminal.expect("compatible/m · complete")
@@ -216,7 +176,7 @@ def test_a_conversation_whose_answers_go_elsewhere(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_at_the_prompt_ends_a_conversation(tmp_path: Path, signum: signal.Signals, code: int) -> None:
-    with Server(_converse) as server, Terminal(tmp_path, *_ask(server)) as terminal:
+    with Simulator(_converse) as sim, Terminal(tmp_path, *_ask(sim)) as terminal:
         terminal.expect("> ")
         terminal.process.send_signal(signum)
         assert terminal.finish() == code
@@ -224,12 +184,12 @@ def test_a_signal_at_the_prompt_ends_a_conversation(tmp_path: Path, signum: sign
 
 
 def test_a_signal_to_end_ends_a_conversation_in_an_answer(tmp_path: Path) -> None:
-    with Server(_converse) as server, Terminal(tmp_path, *_ask(server)) as terminal:
+    with Simulator(_converse) as sim, Terminal(tmp_path, *_ask(sim)) as terminal:
         terminal.expect("> ")
         terminal.type("go on\n")
         terminal.expect("on and on")
         terminal.process.send_signal(signal.SIGTERM)
-        assert server.gone.wait(BOUND_S)
+        assert left(sim).left_at_token == 3
         assert terminal.finish() == 143
 
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Self
 from headrace.config import Config, read_config
 from headrace.gateway import create_app
 from headrace.gateway.server import _Server
-from tests.gateway.upstream import BOUND_S, Script, Upstream
+from headrace.sim import Simulator
+from tests.simulated import BOUND_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterator
@@ -45,12 +46,16 @@ def serving(app: FastAPI, grace_s: float = 0.0) -> Iterator[int]:
 
 
 @asynccontextmanager
-async def gateway(script: Script, *, row: Any = None, **options: Any) -> AsyncIterator[tuple[Upstream, int]]:
-    """Run a gateway before an upstream; give both."""
-    async with Upstream(script) as upstream:
-        app = create_app(config=config_for(upstream.url, **(row or {})), **options)
+async def gateway(
+    *scenarios: Any, source: Any = None, row: Any = None, **options: Any
+) -> AsyncIterator[tuple[Simulator, int]]:
+    """Run a gateway before a simulated provider; give the provider, and the gateway's port."""
+    with Simulator(*scenarios, source=source) as sim:
+        wire = (row or {}).get("wire")
+        url = sim.anthropic_url if wire == "anthropic" else sim.openai_url
+        app = create_app(config=config_for(url, **(row or {})), **options)
         with serving(app) as port:
-            yield upstream, port
+            yield sim, port
 
 
 class Viewer:

@@ -14,8 +14,9 @@ from headrace.client import AsyncClient
 from headrace.config import Config
 from headrace.errors import ConfigError, UsageError
 from headrace.gateway import create_app
+from headrace.sim import Scenario, Simulator
 from tests.gateway.serving import Viewer, answer, config_for, post, serving
-from tests.gateway.upstream import Upstream, Visit
+from tests.simulated import SILENT, asked, left_async, none_open
 
 
 async def get(port: int, path: str, method: str = "GET") -> tuple[Viewer, bytes]:
@@ -25,8 +26,7 @@ async def get(port: int, path: str, method: str = "GET") -> tuple[Viewer, bytes]
         return viewer, await viewer._reader.readexactly(length)
 
 
-async def hello(visit: Visit) -> None:
-    await visit.answer("Hi")
+HELLO = Scenario(answer="Hi")
 
 
 @pytest.mark.parametrize(
@@ -71,8 +71,8 @@ async def test_it_says_that_it_lives_and_what_it_knows() -> None:
 
 
 async def test_it_is_mounted_in_another_app() -> None:
-    async with Upstream(hello) as upstream:
-        inner = create_app(config=config_for(upstream.url))
+    with Simulator(HELLO) as sim:
+        inner = create_app(config=config_for(sim.openai_url))
 
         @asynccontextmanager
         async def lifespan(_: FastAPI):
@@ -85,33 +85,34 @@ async def test_it_is_mounted_in_another_app() -> None:
             assert (await answer(port, raw=post(port, {"prompt": "Hi"}, path="/talk/chat/stream")))[-1] == "[DONE]"
             assert b"assets/page.js" in (await get(port, "/talk/"))[1]
             assert (await get(port, "/talk/assets/page.js"))[0].status == 200
-        await upstream.none_open()
+        await none_open(sim)
 
 
 async def test_two_gateways_share_nothing() -> None:
-    async with Upstream(hello) as one, Upstream(hello) as other:
-        with serving(create_app(config=config_for(one.url))) as first:
-            with serving(create_app(config=config_for(other.url), model="up/m-2")) as second:
+    with Simulator(HELLO) as one, Simulator(HELLO) as other:
+        with serving(create_app(config=config_for(one.openai_url))) as first:
+            with serving(create_app(config=config_for(other.openai_url), model="up/m-2")) as second:
                 await asyncio.gather(answer(first), answer(second))
         # With its app, each client closed what it held.
-        await one.none_open()
-        await other.none_open()
-    assert ([v.body["model"] for v in one.visits], [v.body["model"] for v in other.visits]) == (["m-1"], ["m-2"])
+        await none_open(one)
+        await none_open(other)
+    assert [[e.model for e in sim.journal.exchanges] for sim in (one, other)] == [["m-1"], ["m-2"]]
 
 
 async def test_a_client_that_was_given_stays_open() -> None:
-    async with Upstream(hello) as upstream, AsyncClient(config=config_for(upstream.url)) as client:
-        app = create_app(client=client)
-        for _ in range(2):
-            async with app.router.lifespan_context(app):
-                assert await in_process(app) == 200
-        async with client.stream(None, "Hi") as stream:
-            assert await stream.get_final_text() == "Hi"
+    with Simulator(HELLO) as sim:
+        async with AsyncClient(config=config_for(sim.openai_url)) as client:
+            app = create_app(client=client)
+            for _ in range(2):
+                async with app.router.lifespan_context(app):
+                    assert await in_process(app) == 200
+            async with client.stream(None, "Hi") as stream:
+                assert await stream.get_final_text() == "Hi"
 
 
 async def test_an_app_may_live_twice() -> None:
-    async with Upstream(hello) as upstream:
-        app = create_app(config=config_for(upstream.url))
+    with Simulator(HELLO) as sim:
+        app = create_app(config=config_for(sim.openai_url))
         for _ in range(2):
             with serving(app) as port:
                 assert (await answer(port))[-1] == "[DONE]"
@@ -126,30 +127,24 @@ def test_what_makes_no_sense_is_said_at_once(tmp_path) -> None:
 
 async def test_a_server_that_raises_where_the_viewer_has_left() -> None:
     # As ASGI's text allows; uvicorn doesn't, so the server is ours here.
-    async def script(visit: Visit) -> None:
-        await visit.begin()
-        await visit.wait_left()
-
-    async with Upstream(script) as upstream, AsyncClient(config=config_for(upstream.url)) as client:
-        assert await in_process(create_app(client=client, keep_alive_s=0.01), leave_after=3) == 200
-        await upstream.none_open()
+    with Simulator(SILENT) as sim:
+        async with AsyncClient(config=config_for(sim.openai_url)) as client:
+            assert await in_process(create_app(client=client, keep_alive_s=0.01), leave_after=3) == 200
+            assert (await left_async(sim)).left_at_token == 0
 
 
 async def test_a_server_that_cancels_the_request() -> None:
-    async def script(visit: Visit) -> None:
-        await visit.begin()
-        await visit.wait_left()
-
-    async with Upstream(script) as upstream, AsyncClient(config=config_for(upstream.url)) as client:
-        app = create_app(client=client)
-        task = asyncio.create_task(in_process(app))
-        await upstream.visit()
-        assert len(app.state.chat.streams) == 1
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        await upstream.none_open()
-        assert len(app.state.chat.streams) == 0
+    with Simulator(SILENT) as sim:
+        async with AsyncClient(config=config_for(sim.openai_url)) as client:
+            app = create_app(client=client)
+            task = asyncio.create_task(in_process(app))
+            await asked(sim)
+            assert len(app.state.chat.streams) == 1
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert (await left_async(sim)).left_at_token == 0
+            assert len(app.state.chat.streams) == 0
 
 
 def serving_any(app: FastAPI):
@@ -161,10 +156,10 @@ def serving_any(app: FastAPI):
 async def in_process(app: FastAPI, *, leave_after: int | None = None) -> int:
     """Ask without a socket; after so many messages sending raises. Give the status."""
     said: list[Any] = []
-    asked = [{"type": "http.request", "body": body, "more_body": False} for body in (b"", b'{"prompt": "Hi"}')]
+    bodies = [{"type": "http.request", "body": body, "more_body": False} for body in (b"", b'{"prompt": "Hi"}')]
 
     async def receive():
-        return asked.pop() if asked else await asyncio.Event().wait()
+        return bodies.pop() if bodies else await asyncio.Event().wait()
 
     async def send(message) -> None:
         if leave_after is not None and len(said) >= leave_after:

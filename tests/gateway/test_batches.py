@@ -2,47 +2,35 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from headrace.client import AsyncClient, Client
 from headrace.errors import TruncatedError
 from headrace.events import End
+from headrace.sim import Scenario, Simulator
 from tests.gateway.serving import config_for
-from tests.gateway.upstream import ENDING, Upstream, Visit, chunk
+from tests.sim.serving.raw import act, play, simulator
+from tests.wire.streams import DONE, say, sse
 
-
-async def five_at_once(visit: Visit) -> None:
-    await visit.begin()
-    await visit.send(*[chunk(text) for text in "abcde"])
-    await visit.send(ENDING)
-    await visit.end()
-
-
-async def cut_short(visit: Visit) -> None:
-    await visit.begin()
-    await visit.send(chunk("a"))
-    await visit.end()
+FIVE = sse(*[say(text) for text in "abcde"])
+AT_ONCE = play(FIVE, sse(say("", "stop"), DONE))  # a chunk of HTTP each
+CUT_SHORT = Scenario(answer="a b", faults=("eof@token:1",))
 
 
 async def test_async() -> None:
-    async with Upstream(five_at_once) as upstream, AsyncClient(config=config_for(upstream.url)) as client:
-        async with client.stream(None, "Hi") as stream:
+    with simulator(AT_ONCE) as sim:
+        async with AsyncClient(config=config_for(sim.openai_url)) as client, client.stream(None, "Hi") as stream:
             batches = [batch async for batch in stream.batches()]
             assert [batch async for batch in stream.batches()] == []
     check(batches, stream)
 
 
-async def test_blocking() -> None:
-    def read() -> None:
-        with Client(config=config_for(upstream.url)) as client, client.stream(None, "Hi") as stream:
+def test_blocking() -> None:
+    with simulator(AT_ONCE) as sim, Client(config=config_for(sim.openai_url)) as client:
+        with client.stream(None, "Hi") as stream:
             batches = list(stream.batches())
             assert list(stream.batches()) == []
-        check(batches, stream)
-
-    async with Upstream(five_at_once) as upstream:
-        await asyncio.to_thread(read)
+    check(batches, stream)
 
 
 def texts(stream, batch) -> str:
@@ -57,31 +45,32 @@ def check(batches, stream) -> None:
     assert stream.message.text == "abcde"
 
 
-async def test_an_end_that_is_no_success_raises_after_what_had_come() -> None:
-    def read() -> None:
-        with Client(config=config_for(upstream.url)) as client, client.stream(None, "Hi") as stream:
-            batches = stream.batches()
-            assert texts(stream, next(batches)) == "a"
+def test_an_end_that_is_no_success_raises_after_what_had_come() -> None:
+    with Simulator(CUT_SHORT) as sim, Client(config=config_for(sim.openai_url)) as client:
+        with client.stream(None, "Hi") as stream:
+            seen: list[str] = []
             with pytest.raises(TruncatedError):
-                list(batches)
+                seen.extend(texts(stream, batch) for batch in stream.batches())
+    assert "".join(seen) == "a"
 
-    async with Upstream(cut_short) as upstream, AsyncClient(config=config_for(upstream.url)) as client:
-        await asyncio.to_thread(read)
-        async with client.stream(None, "Hi") as stream:
-            later = stream.batches()
-            assert texts(stream, await anext(later)) == "a"
+
+async def test_an_end_that_is_no_success_raises_after_what_had_come_in_async_code_too() -> None:
+    with Simulator(CUT_SHORT) as sim:
+        async with AsyncClient(config=config_for(sim.openai_url)) as client, client.stream(None, "Hi") as stream:
+            seen: list[str] = []
+
+            async def collect() -> None:
+                async for batch in stream.batches():
+                    seen.append(texts(stream, batch))  # noqa: PERF401 - what came before an error counts
+
             with pytest.raises(TruncatedError):
-                _ = [batch async for batch in later]
+                await collect()
+    assert "".join(seen) == "a"
 
 
 async def test_a_cancel_leaves_only_the_end() -> None:
-    async def script(visit: Visit) -> None:
-        await visit.begin()
-        await visit.send(*[chunk(text) for text in "abcde"])
-        await visit.wait_left()
-
-    async with Upstream(script) as upstream, AsyncClient(config=config_for(upstream.url)) as client:
-        async with client.stream(None, "Hi") as stream:
+    with simulator(play(FIVE, act("stall"))) as sim:
+        async with AsyncClient(config=config_for(sim.openai_url)) as client, client.stream(None, "Hi") as stream:
             async for event in stream:  # the first of those that came together
                 if stream.text_of(event):
                     stream.cancel()

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright, expect
 
+from headrace.sim import Answer, Scenario, Simulator
+from headrace.sim.writing.tokens import count
 from tests.gateway.serving import gateway
-from tests.gateway.upstream import BOUND_S, ENDING, Upstream, Visit, chunk
-
-if TYPE_CHECKING:
-    from tests.gateway.upstream import Script
+from tests.simulated import BOUND_S, HANGING, asked, left_async, stalling
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _COMPLAINTS = ("error", "warning")
@@ -35,7 +32,7 @@ _OPTIONS = [
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-Opener = Callable[..., AbstractAsyncContextManager[tuple[Page, Upstream]]]
+Opener = Callable[..., AbstractAsyncContextManager[tuple[Page, Simulator]]]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -51,17 +48,17 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest.fixture
 def page_before(browser: Browser) -> Opener:
-    """Open the page of a gateway before an upstream. What the browser complains about fails the test."""
+    """Open the page of a gateway before a provider. What the browser complains about fails the test."""
 
     @asynccontextmanager
-    async def opened(script: Script, *, expected: str = "") -> AsyncIterator[tuple[Page, Upstream]]:
+    async def opened(scenario: Scenario, *, expected: str = "") -> AsyncIterator[tuple[Page, Simulator]]:
         complaints: list[str] = []
-        async with gateway(script) as (upstream, port), await browser.new_context() as context:
+        async with gateway(scenario) as (sim, port), await browser.new_context() as context:
             page = await context.new_page()
             page.on("pageerror", lambda error: complaints.append(str(error)))
             page.on("console", lambda said: complaints.append(said.text) if said.type in _COMPLAINTS else None)
             await page.goto(f"http://127.0.0.1:{port}/")
-            yield page, upstream
+            yield page, sim
         assert [said for said in complaints if not expected or expected not in said] == []
 
     return opened
@@ -77,81 +74,61 @@ async def shows(page: Page, text: str, *, where: str = '[data-testid="answer"]')
 
 
 async def test_an_answer_grows_before_ones_eyes(page_before: Opener) -> None:
-    steps = [asyncio.Event() for _ in range(3)]
-
-    async def script(visit: Visit) -> None:
-        await visit.begin()
-        for text, step in zip(("Once ", "upon a ☃", " <b>time</b>"), steps, strict=True):
-            await visit.send(chunk(text))
-            await step.wait()
-        await visit.send(ENDING)
-        await visit.end()
-
-    async with page_before(script) as (page, upstream):
+    steps = ["Once", "Once upon a ☃", "Once upon a ☃ <b>time</b>"]
+    holds = tuple([f"hold:{number}@token:{count(text)}" for number, text in enumerate(steps)])
+    scenario = Scenario(answer=Answer(text=steps[-1], usage={"output_tokens": 7}), faults=holds)
+    async with page_before(scenario) as (page, sim):
         await ask(page, "Tell me\na story")
-        for text, step in zip(("Once", "Once upon a ☃", "Once upon a ☃ <b>time</b>"), steps, strict=True):
+        for number, text in enumerate(steps):
             await shows(page, text)
             await expect(page.locator("#stop")).to_be_visible()
-            step.set()
+            sim.release(f"{number}")
         await expect(page.locator("#status")).to_contain_text(re.compile("Done.*7 tokens out", re.DOTALL))
         await expect(page.locator("#stop")).to_be_hidden()
         await expect(page.get_by_test_id("notice")).to_be_hidden()
-    assert upstream.visits[0].body["messages"][0]["content"] == "Tell me\na story"
+    assert sim.journal.last.body["messages"][0]["content"] == "Tell me\na story"
 
 
-async def silent(visit: Visit) -> None:
-    await visit.begin()
-    await visit.send(chunk("Hel"))
-    await visit.wait_left()
+BEGUN = stalling("Hello")
+BOTH = pytest.mark.parametrize("scenario", [BEGUN, HANGING], ids=["begun", "hanging"])
 
 
-async def before_first_token(visit: Visit) -> None:
-    await visit.wait_left()
-
-
-@pytest.mark.parametrize("script", [silent, before_first_token])
-async def test_stop_stops_the_model(script: Script, page_before: Opener) -> None:
-    async with page_before(script) as (page, upstream):
+@BOTH
+async def test_stop_stops_the_model(scenario: Scenario, page_before: Opener) -> None:
+    async with page_before(scenario) as (page, sim):
         await ask(page)
-        visit = await upstream.visit()
-        if script is silent:
-            await shows(page, "Hel")
+        await asked(sim)
+        if scenario is BEGUN:
+            await shows(page, "Hello")
         await page.click("#stop")
-        await visit.wait_left()
-        await upstream.none_open()
+        assert (await left_async(sim)).left_at_token == (scenario is BEGUN)
         await shows(page, "Stopped", where="#status")
-        if script is silent:
-            await shows(page, "Hel")  # what had come stays
+        if scenario is BEGUN:
+            await shows(page, "Hello")  # what had come stays
 
 
-@pytest.mark.parametrize("script", [silent, before_first_token])
-async def test_closing_the_tab_stops_the_model(script: Script, page_before: Opener) -> None:
-    async with page_before(script) as (page, upstream):
+@BOTH
+async def test_closing_the_tab_stops_the_model(scenario: Scenario, page_before: Opener) -> None:
+    async with page_before(scenario) as (page, sim):
         await ask(page)
-        visit = await upstream.visit()
-        if script is silent:
-            await shows(page, "Hel")
+        await asked(sim)
+        if scenario is BEGUN:
+            await shows(page, "Hello")
         await page.close()
-        await visit.wait_left()
-        await upstream.none_open()
+        assert (await left_async(sim)).left_at_token == (scenario is BEGUN)
 
 
 async def test_a_failure_is_shown_and_what_had_come_stays(page_before: Opener) -> None:
-    async def script(visit: Visit) -> None:
-        await visit.begin()
-        await visit.send(chunk("Hel"))
-        visit.cut()
-
-    async with page_before(script) as (page, _):
+    async with page_before(Scenario(answer="Hello there.", faults=("reset@token:1",))) as (page, _):
         await ask(page)
         await shows(page, "the stream broke", where='[data-testid="problem"]')
-        await shows(page, "Hel")
+        await shows(page, "Hello")
         await shows(page, "Cut off", where="#status")
 
 
 async def test_a_request_that_is_no_good_is_explained(page_before: Opener) -> None:
-    async with page_before(silent, expected="400 (Bad Request)") as (page, upstream):
+    async with page_before(BEGUN, expected="400 (Bad Request)") as (page, sim):
         await page.fill("#model", "nobody/m")
         await ask(page)
         await shows(page, "no provider 'nobody' is known", where='[data-testid="problem"]')
-    assert upstream.visits == []
+    assert sim.journal.exchanges == []

@@ -2,46 +2,37 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
-import socket
 
 import pytest
 
 from headrace.client import AsyncClient
 from headrace.gateway import create_app
+from headrace.sim import Answer, Scenario, Simulator
+from headrace.sim.play import Head
 from headrace.stream import AsyncStream
 from tests.gateway.serving import SECRET, Viewer, answer, config_for, gateway, serving
-from tests.gateway.upstream import ENDING, Upstream, Visit, chunk
+from tests.sim.serving.raw import Source, play
+from tests.simulated import left_async, stalling
 
 FIRST = {"content": "", "model": "up/m-1"}
+USED = {"input_tokens": 3, "output_tokens": 7}
 
 
 async def test_an_answer_from_its_first_byte_to_its_last() -> None:
-    begun = asyncio.Event()
-
-    async def script(visit: Visit) -> None:
-        await begun.wait()
-        await visit.answer("Hel", "lo ☃")
-
-    async with gateway(script) as (upstream, port):
+    scenario = Scenario(answer=Answer(text="Hello ☃", usage=USED), faults=("hold:here@event:0",))
+    async with gateway(scenario) as (sim, port):
         async with await Viewer.ask(port, {"prompt": "Hi", "system": "Be brief.", "max_tokens": 9}) as viewer:
             frames = viewer.frames()
             # Before the provider has said a word.
             assert await anext(frames) == FIRST
-            begun.set()
+            sim.release("here")
             rest = [frame async for frame in frames]
     assert rest == [
-        {"content": "Hel"},
-        {"content": "lo ☃"},
-        {
-            "content": "",
-            "outcome": "complete",
-            "usage": {"input_tokens": 3, "output_tokens": 7},
-            "model": "up/m-1",
-            "warnings": [],
-        },
+        {"content": "Hello"},
+        {"content": " ☃"},
+        {"content": "", "outcome": "complete", "usage": USED, "model": "up/m-1", "warnings": []},
         "[DONE]",
     ]
     assert viewer.status == 200
@@ -49,79 +40,50 @@ async def test_an_answer_from_its_first_byte_to_its_last() -> None:
     assert viewer.headers["cache-control"] == "no-cache, no-transform"
     assert viewer.headers["x-accel-buffering"] == "no"
     assert "content-length" not in viewer.headers
-    asked = upstream.visits[0].body
+    asked = sim.journal.last.body
     assert asked["max_tokens"] == 9
     assert asked["messages"] == [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
 
 
 async def test_each_token_is_there_before_the_next_is_sent() -> None:
-    steps = [asyncio.Event() for _ in range(5)]
-
-    async def script(visit: Visit) -> None:
-        await visit.begin()
-        for number, step in enumerate(steps):
-            await visit.send(chunk(str(number)))
-            await step.wait()
-        await visit.send(ENDING)
-        await visit.end()
-
-    async with gateway(script) as (_, port), await Viewer.ask(port) as viewer:
+    tokens = ["0", " 1", " 2", " 3", " 4"]
+    holds = tuple([f"hold:after{number}@token:{number}" for number in range(1, 6)])
+    scenario = Scenario(answer="".join(tokens), faults=holds)
+    async with gateway(scenario) as (sim, port), await Viewer.ask(port) as viewer:
         frames = viewer.frames()
         assert await anext(frames) == FIRST
-        for number, step in enumerate(steps):
-            assert await anext(frames) == {"content": str(number)}
-            step.set()
+        for number, token in enumerate(tokens, 1):
+            assert await anext(frames) == {"content": token}
+            sim.release(f"after{number}")
         assert [frame async for frame in frames][-1] == "[DONE]"
 
 
 async def test_what_comes_at_once_is_written_at_once() -> None:
-    async def script(visit: Visit) -> None:
-        await visit.begin()
-        await visit.send(*[chunk(text) for text in "abcde"])
-        await visit.send(ENDING)
-        await visit.end()
-
-    async with gateway(script) as (_, port), await Viewer.ask(port) as viewer:
+    async with gateway(Scenario(answer="a.b.c")) as (_, port), await Viewer.ask(port) as viewer:
         assert await viewer.piece() == b'data: {"content":"","model":"up/m-1"}\n\n'
-        assert await viewer.piece() == b"".join(b'data: {"content":"%c"}\n\n' % c for c in b"abcde")
+        assert await viewer.piece() == b"".join(b'data: {"content":"%c"}\n\n' % c for c in b"a.b.c")
 
 
-@pytest.mark.parametrize(("finish", "outcome"), [("length", "length"), ("content_filter", "filtered")])
-async def test_endings_that_are_no_failure(finish: str, outcome: str) -> None:
-    async def script(visit: Visit) -> None:
-        await visit.begin()
-        details = {"prompt_tokens_details": {"cached_tokens": 2}, "completion_tokens_details": {"reasoning_tokens": 1}}
-        usage = {"prompt_tokens": 3, "completion_tokens": 7, **details}
-        await visit.send(chunk("Hi"), chunk(finish=finish, usage=usage), b"data: [DONE]\n\n")
-        await visit.end()
-
-    async with gateway(script) as (_, port):
+@pytest.mark.parametrize("outcome", ["length", "filtered"])
+async def test_endings_that_are_no_failure(outcome: str) -> None:
+    usage = {**USED, "cached_input_tokens": 2, "reasoning_tokens": 1}
+    scenario = Scenario(answer=Answer(text="Hi", stop_reason=outcome, usage=usage))
+    async with gateway(scenario) as (_, port):
         *_, last, done = await answer(port)
     assert (last["outcome"], done) == (outcome, "[DONE]")
-    counts = {"input_tokens": 3, "output_tokens": 7, "cached_input_tokens": 2, "reasoning_tokens": 1}
-    assert last["usage"] == counts
+    assert last["usage"] == usage
 
 
 async def test_a_refusal_is_there_to_read() -> None:
-    async def script(visit: Visit) -> None:
-        refusing = {"choices": [{"index": 0, "delta": {"refusal": "I may not."}}]}
-        await visit.begin()
-        await visit.send(b"data: " + json.dumps(refusing).encode() + b"\n\n", ENDING)
-        await visit.end()
-
-    async with gateway(script) as (_, port):
-        _, said, last, done = await answer(port)
-    assert said == {"content": "I may not.", "refusal": True}
+    async with gateway(Scenario(answer=Answer(refusal="I may not."))) as (_, port):
+        _, *said, last, done = await answer(port)
+    assert "".join(frame["content"] for frame in said) == "I may not."
+    assert all(frame["refusal"] is True for frame in said)
     assert (last["outcome"], done) == ("complete", "[DONE]")
 
 
 async def test_oddities_on_the_way_are_told() -> None:
-    async def script(visit: Visit) -> None:
-        await visit.begin()
-        await visit.send(chunk("Hi"), chunk(finish="stop"))
-        await visit.end()
-
-    async with gateway(script) as (_, port):
+    async with gateway(Scenario(answer="Hi", faults=("no-done", "usage:none"))) as (_, port):
         *_, last, _done = await answer(port)
     assert [warning["code"] for warning in last["warnings"]] == ["no_terminal_marker"]
     assert last["usage"]["output_tokens"] is None
@@ -137,56 +99,28 @@ async def test_the_simulation_says_what_it_is() -> None:
     assert done == "[DONE]"
 
 
-async def unauthorized(visit: Visit) -> None:
-    await visit.begin("401 Unauthorized", "application/json", "x-request-id: r-1")
-    await visit.send(json.dumps({"error": {"message": f"bad key {SECRET}", "code": "invalid_api_key"}}).encode())
-    await visit.end()
-
-
-async def too_many(visit: Visit) -> None:
-    await visit.begin("429 Too Many Requests", "application/json", "retry-after: 7")
-    await visit.send(b'{"error": {"message": "slow down"}}')
-    await visit.end()
-
-
-async def html(visit: Visit) -> None:
-    await visit.begin("200 OK", "text/html")
-    await visit.send(b"<html>log in first</html>")
-    await visit.end()
-
-
-async def failed_inside(visit: Visit) -> None:
-    await visit.begin()
-    await visit.send(chunk("Hel"), b'data: {"error": {"message": "no room", "type": "overloaded_error"}}\n\n')
-    await visit.end()
-
-
-async def cut_short(visit: Visit) -> None:
-    await visit.begin()
-    await visit.send(chunk("Hel"))
-    await visit.end()
-
-
-async def reset(visit: Visit) -> None:
-    await visit.begin()
-    await visit.send(chunk("Hel"))
-    visit.cut()
+# What no scenario says: the key is in it.
+UNAUTHORIZED = play(
+    json.dumps({"error": {"message": f"bad key {SECRET}", "code": "invalid_api_key"}}).encode(),
+    head=Head(status=401, headers=(("content-type", "application/json"), ("x-request-id", "r-1"))),
+)
 
 
 @pytest.mark.parametrize(
-    ("script", "said", "kept"),
+    ("fault", "said", "kept"),
     [
-        (unauthorized, {"type": "authentication", "status": 401, "code": "invalid_api_key", "request_id": "r-1"}, ""),
-        (too_many, {"type": "rate_limit", "status": 429, "retry_after_s": 7.0}, ""),
-        (html, {"type": "unexpected_response"}, ""),
-        (failed_inside, {"type": "overloaded"}, "Hel"),
-        (cut_short, {"type": "truncated"}, "Hel"),
-        (reset, {"type": "truncated"}, "Hel"),
+        ("", {"type": "authentication", "status": 401, "code": "invalid_api_key", "request_id": "r-1"}, ""),
+        ("status:429:7", {"type": "rate_limit", "status": 429, "retry_after_s": 7.0}, ""),
+        ("html:200", {"type": "unexpected_response"}, ""),
+        ("error:overloaded@token:1", {"type": "overloaded"}, "Hello"),
+        ("eof@token:1", {"type": "truncated"}, "Hello"),
+        ("reset@token:1", {"type": "truncated"}, "Hello"),
     ],
 )
-async def test_a_failure_is_no_success(script, said, kept, caplog) -> None:
+async def test_a_failure_is_no_success(fault, said, kept, caplog) -> None:
     caplog.set_level(logging.INFO, "headrace.gateway")
-    async with gateway(script) as (_, port):
+    scenarios = (Scenario(answer="Hello there.", faults=(fault,)),) if fault else ()
+    async with gateway(*scenarios, source=None if fault else Source(UNAUTHORIZED)) as (_, port):
         first, *texts, last = await answer(port)
     assert first == FIRST
     assert "".join(frame["content"] for frame in texts) == kept
@@ -198,26 +132,20 @@ async def test_a_failure_is_no_success(script, said, kept, caplog) -> None:
 
 
 async def test_nobody_listens_where_the_provider_should_be() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        url = f"http://127.0.0.1:{sock.getsockname()[1]}/v1"
-    with serving(create_app(config=config_for(url))) as port:
-        first, last = await answer(port)
+    async with gateway() as (sim, port):
+        with sim.refuse():
+            first, last = await answer(port)
     assert first == FIRST
     assert last["error"]["type"] == "connect"
 
 
 async def test_a_timeout_of_the_upstream() -> None:
-    async def script(visit: Visit) -> None:
-        await visit.begin()
-        await visit.send(chunk("Hel"))
-        await visit.wait_left()
-
-    async with Upstream(script) as upstream:
-        async with AsyncClient(config=config_for(upstream.url), timeouts=(None, 0.05, None)) as client:
+    with Simulator(stalling("Hello")) as sim:
+        async with AsyncClient(config=config_for(sim.openai_url), timeouts=(None, 0.05, None)) as client:
             with serving(create_app(client=client)) as port:
                 *_, text, last = await answer(port)
-                await upstream.none_open()
-    assert text == {"content": "Hel"}
+                assert (await left_async(sim)).left_at_token == 1
+    assert text == {"content": "Hello"}
     assert (last["error"]["type"], last["error"]["phase"]) == ("timeout", "idle")
 
 
@@ -233,24 +161,10 @@ async def test_a_missing_key_is_the_gateways_fault_and_told_in_the_stream(monkey
 
 
 async def test_an_answer_that_begins_anew_cannot_be_appended_to() -> None:
-    def frame(name: str, **more: object) -> bytes:
-        return f"event: {name}\ndata: {json.dumps({'type': name, **more})}\n\n".encode()
-
-    starts = [
-        frame("message_start", message={"id": name, "model": "m-1", "usage": {"input_tokens": 1}}) for name in "ab"
-    ]
-    block = frame("content_block_start", index=0, content_block={"type": "text", "text": ""})
-    delta = frame("content_block_delta", index=0, delta={"type": "text_delta", "text": "Hel"})
-
-    async def script(visit: Visit) -> None:
-        await visit.begin()
-        for start in starts:
-            await visit.send(start, block, delta)
-        await visit.wait_left()
-
-    async with gateway(script, row={"wire": "anthropic"}) as (upstream, port):
+    scenario = Scenario(answer="Hello there.", faults=("splice@token:1", "stall@token:3"))
+    async with gateway(scenario, row={"wire": "anthropic"}) as (sim, port):
         *_, last = await answer(port)
-        await upstream.none_open()
+        await left_async(sim)
     assert last["error"]["type"] == "retracted"
 
 
@@ -259,40 +173,23 @@ async def test_a_failure_of_ours_is_told_and_logged(monkeypatch, caplog) -> None
         raise RuntimeError("a bug")
 
     monkeypatch.setattr(AsyncStream, "text_of", broken)
-
-    async def script(visit: Visit) -> None:
-        await visit.begin()
-        await visit.send(chunk("Hel"))
-        await visit.wait_left()
-
-    async with gateway(script) as (upstream, port):
+    async with gateway(stalling("Hello")) as (sim, port):
         first, last = await answer(port)
-        await upstream.none_open()
+        await left_async(sim)
     assert first == FIRST
     assert last == {"error": {"type": "internal", "message": "the gateway failed; its log says more"}}
     assert "a bug" in caplog.text
 
 
 async def test_silence_is_broken_before_the_first_token_and_after_it() -> None:
-    go_on = asyncio.Event()
-
-    async def script(visit: Visit) -> None:
-        await go_on.wait()
-        await visit.begin()
-        await visit.send(chunk("Hel"))
-        go_on.clear()
-        await go_on.wait()
-        await visit.send(chunk("lo"))
-        await visit.send(ENDING)
-        await visit.end()
-
-    async with gateway(script, keep_alive_s=0.01) as (_, port), await Viewer.ask(port) as viewer:
+    scenario = Scenario(answer="Hello there", faults=("hold:Hello@event:0", "hold:there@token:1"))
+    async with gateway(scenario, keep_alive_s=0.01) as (sim, port), await Viewer.ask(port) as viewer:
         records = viewer.records()
         assert (await anext(records)).startswith("data: ")
-        for text in ("Hel", "lo"):
+        for text in ("Hello", " there"):
             assert [await anext(records) for _ in range(3)] == [": keep-alive"] * 3
-            go_on.set()
-            rest = [record async for record in records] if text == "lo" else [await _after_comments(records)]
+            sim.release(text.strip())
+            rest = [record async for record in records] if text[0] == " " else [await _after_comments(records)]
             assert f'data: {{"content":"{text}"}}' in rest
         assert rest[-1] == "data: [DONE]"
 
@@ -305,11 +202,7 @@ async def _after_comments(records) -> str:
 
 async def test_a_line_in_the_log_a_stream_and_nothing_of_what_was_said(caplog) -> None:
     caplog.set_level(logging.INFO, "headrace.gateway")
-
-    async def script(visit: Visit) -> None:
-        await visit.answer("privateanswer")
-
-    async with gateway(script) as (_, port):
+    async with gateway(Scenario(answer=Answer(text="privateanswer", usage=USED))) as (_, port):
         await answer(port, {"prompt": "privateprompt", "model": "up/with\nline"})
     [record] = [r for r in caplog.records if r.name == "headrace.gateway"]
     line = record.getMessage()

@@ -8,8 +8,8 @@ import pytest
 
 from headrace.gateway import create_app
 from headrace.gateway.guard import Guard
-from tests.gateway.serving import Viewer, answer, config_for, post, refused, serving
-from tests.gateway.upstream import Upstream, Visit
+from headrace.sim import Scenario
+from tests.gateway.serving import Viewer, answer, config_for, gateway, post, refused, serving
 
 PAGE = "http://127.0.0.1:{port}"
 
@@ -94,13 +94,9 @@ OURS = [
 
 @pytest.mark.parametrize("headers", OURS, ids=str)
 async def test_what_is_ours_gets_through(headers: dict[str, Any]) -> None:
-    async def script(visit: Visit) -> None:
-        await visit.answer("Hi")
-
-    async with Upstream(script) as upstream:
-        with serving(create_app(config=config_for(upstream.url))) as port:
-            given = {name: value.format(port=port) for name, value in headers.items()}
-            assert (await answer(port, raw=post(port, {"prompt": "Hi"}, **given)))[-1] == "[DONE]"
+    async with gateway(Scenario(answer="Hi")) as (_, port):
+        given = {name: value.format(port=port) for name, value in headers.items()}
+        assert (await answer(port, raw=post(port, {"prompt": "Hi"}, **given)))[-1] == "[DONE]"
 
 
 @pytest.mark.parametrize(

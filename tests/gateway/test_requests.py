@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING
 
 import pytest
 
 from headrace.gateway import create_app
 from headrace.gateway.chat import MAX_BODY_BYTES
+from headrace.sim import Scenario
 from tests.gateway.serving import SECRET, Viewer, answer, config_for, gateway, post, refused, serving
-
-if TYPE_CHECKING:
-    from tests.gateway.upstream import Visit
 
 
 @pytest.fixture(scope="module")
@@ -67,21 +64,15 @@ async def test_a_large_body_is_a_413(port) -> None:
 
 
 async def test_the_largest_body_is_no_413() -> None:
-    async def script(visit: Visit) -> None:
-        await visit.answer("Hi")
-
-    async with gateway(script) as (upstream, port):
+    async with gateway(Scenario(answer="Hi")) as (sim, port):
         body = b'{"prompt": "Hi"}'.ljust(MAX_BODY_BYTES)
         assert (await answer(port, raw=post(port, body)))[-1] == "[DONE]"
         assert (await refused(port, post(port, body + b" ")))[0] == 413
-    assert len(upstream.visits) == 1
+    assert len(sim.journal.exchanges) == 1
 
 
 async def test_a_body_that_comes_byte_by_byte() -> None:
-    async def script(visit: Visit) -> None:
-        await visit.answer("Hi")
-
-    async with gateway(script) as (_, port):
+    async with gateway(Scenario(answer="Hi")) as (_, port):
         data = post(port, {"prompt": "Hi ☃"})
         async with await Viewer.ask(port, raw=data[:-20]) as viewer:
             for at in range(len(data) - 20, len(data)):
@@ -98,10 +89,7 @@ async def test_anything_but_json_is_a_415(port, kind) -> None:
 
 
 async def test_json_with_parameters_is_json() -> None:
-    async def script(visit: Visit) -> None:
-        await visit.answer("Hi")
-
-    async with gateway(script) as (_, port):
+    async with gateway(Scenario(answer="Hi")) as (_, port):
         data = post(port, {"prompt": "Hi"}, content_type="Application/JSON ; charset=utf-8")
         assert (await answer(port, raw=data))[-1] == "[DONE]"
 

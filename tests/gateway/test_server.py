@@ -14,8 +14,9 @@ import pytest
 
 from headrace.gateway import run_server
 from headrace.gateway.server import _resolve
+from headrace.sim import Scenario, Simulator
 from tests.gateway.serving import SECRET, Viewer
-from tests.gateway.upstream import BOUND_S, Upstream, Visit, chunk
+from tests.simulated import BOUND_S, asked, left_async, none_open, stalling, talking
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -64,10 +65,10 @@ async def process(environ: dict[str, str] | None = None, **options: Any) -> Asyn
 
 
 @asynccontextmanager
-async def server(upstream: Upstream, tmp_path: Any, **options: Any) -> AsyncIterator[Process]:
-    """Run it before an upstream; wait until it says where it is."""
+async def server(sim: Simulator, tmp_path: Any, **options: Any) -> AsyncIterator[Process]:
+    """Run it before a provider; wait until it says where it is."""
     file = tmp_path / "headrace.toml"
-    file.write_text(f'model = "up/m-1"\n[providers.up]\nbase_url = "{upstream.url}"\napi_key = "{SECRET}"\n')
+    file.write_text(f'model = "up/m-1"\n[providers.up]\nbase_url = "{sim.openai_url}"\napi_key = "{SECRET}"\n')
     async with process(port=0, config_path=str(file), **options) as running:
         where = await running.line()
         assert where.startswith("headrace: Headrace is at http://127.0.0.1:")
@@ -76,22 +77,17 @@ async def server(upstream: Upstream, tmp_path: Any, **options: Any) -> AsyncIter
         yield running
 
 
-async def silent(visit: Visit) -> None:
-    await visit.begin()
-    await visit.send(chunk("Hel"))
-    await visit.wait_left()
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
 async def test_a_signal_ends_it_with_streams_open(number: signal.Signals, tmp_path: Any) -> None:
-    async with Upstream(silent) as upstream, server(upstream, tmp_path, grace_s=0.2) as running:
-        async with await Viewer.ask(running.port) as viewer:
-            frames = viewer.frames()
-            assert [await anext(frames), await anext(frames)][-1] == {"content": "Hel"}
-            running.signal(number)
-            [last] = [frame async for frame in frames]
-        await upstream.none_open()
-        assert await running.ended() == 0
+    with Simulator(stalling("Hello")) as sim:
+        async with server(sim, tmp_path, grace_s=0.2) as running:
+            async with await Viewer.ask(running.port) as viewer:
+                frames = viewer.frames()
+                assert [await anext(frames), await anext(frames)][-1] == {"content": "Hello"}
+                running.signal(number)
+                [last] = [frame async for frame in frames]
+            assert (await left_async(sim)).left_at_token == 1
+            assert await running.ended() == 0
     assert (last["error"]["type"], last["error"]["code"]) == ("truncated", "shutdown")
     assert "outcome=cancelled" in running.said
     assert "Traceback" not in running.said
@@ -99,40 +95,31 @@ async def test_a_signal_ends_it_with_streams_open(number: signal.Signals, tmp_pa
 
 
 async def test_a_stream_may_end_within_the_grace_time(tmp_path: Any) -> None:
-    signalled = asyncio.Event()
-
-    async def script(visit: Visit) -> None:
-        await signalled.wait()
-        await visit.answer("Hi")
-
-    async with Upstream(script) as upstream, server(upstream, tmp_path, grace_s=BOUND_S) as running:
-        async with await Viewer.ask(running.port) as viewer:
-            frames = viewer.frames()
-            await anext(frames)
-            await upstream.visit()
-            running.signal(signal.SIGTERM)
-            await refusing(running.port)
-            signalled.set()
-            assert [frame async for frame in frames][-1] == "[DONE]"
-        assert await running.ended() == 0
+    with Simulator(Scenario(answer="Hi", faults=("hold:here@event:0",))) as sim:
+        async with server(sim, tmp_path, grace_s=BOUND_S) as running:
+            async with await Viewer.ask(running.port) as viewer:
+                frames = viewer.frames()
+                await anext(frames)
+                await asked(sim)
+                running.signal(signal.SIGTERM)
+                await refusing(running.port)
+                sim.release("here")
+                assert [frame async for frame in frames][-1] == "[DONE]"
+            assert await running.ended() == 0
     assert "Traceback" not in running.said
 
 
 async def test_a_second_signal_cuts_what_is_open(tmp_path: Any) -> None:
-    async def script(visit: Visit) -> None:
-        await visit.begin()
-        while not visit.left.is_set():
-            await visit.send(chunk("x" * 16384))
-
-    async with Upstream(script) as upstream, server(upstream, tmp_path, grace_s=BOUND_S) as running:
-        async with await Viewer.ask(running.port, receive_buffer=4096) as viewer:
-            await viewer.head()
-            viewer.reading(False)  # nor will it read the last words
-            running.signal(signal.SIGINT)
-            await refusing(running.port)
-            running.signal(signal.SIGINT)
-            await upstream.none_open()
-            assert await running.ended() == 0
+    with Simulator(source=talking("x" * 16384)) as sim:
+        async with server(sim, tmp_path, grace_s=BOUND_S) as running:
+            async with await Viewer.ask(running.port, receive_buffer=4096) as viewer:
+                await viewer.head()
+                viewer.reading(False)  # nor will it read the last words
+                running.signal(signal.SIGINT)
+                await refusing(running.port)
+                running.signal(signal.SIGINT)
+                await none_open(sim)
+                assert await running.ended() == 0
     assert "Traceback" not in running.said
 
 
