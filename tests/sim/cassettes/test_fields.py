@@ -7,6 +7,8 @@ import pytest
 from hypothesis import example, given, strategies as st
 
 from headrace.sim.cassettes.fields import JsonFields, form_secrets, json_secrets
+from headrace.sim.secrets import Strength
+from tests.sim.test_secrets import FIELDS
 
 SECRET = "at-0123456789abcdef"
 
@@ -98,6 +100,14 @@ def test_what_waits_is_a_value_that_has_begun(text: str, cuts: list[int]) -> Non
 
 def test_bad_escapes() -> None:
     assert list(json_secrets(b'{"access_token": "abcdefgh\\x1"}')) == ["abcdefgh\\x1"]
+
+
+@pytest.mark.parametrize("name", [name for says in (Strength.SURE, Strength.LIKELY) for name in FIELDS[says].split()])
+def test_no_frame_is_passed_over_that_has_a_name(name: str) -> None:
+    frames = b'data: {"choices": []}\n\n' * 3
+    secret = b"data: " + json.dumps({name: SECRET}).encode() + b"\n\n"
+    assert list(json_secrets(frames + secret + frames + secret)) == [SECRET] * 2
+    assert list(json_secrets(frames[:-1] + b"\ndata: {\n\n" + secret)) == [SECRET]
 
 
 FORM = b"grant_type=client_credentials&client_secret=a%2Bbcdefgh+1&username=me&password=short"

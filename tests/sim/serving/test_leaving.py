@@ -141,10 +141,11 @@ def test_what_is_whole_of_a_write_is_noted() -> None:
         assert before.tokens == (before.bytes_sent - len(HEAD)) // 1007 > 0
         # the socket takes more, and nobody has looked since
         connection._transport = Through(connection._transport, get_write_buffer_size=lambda: 0)
-        client.socket.close()
+        half(client)
         exchange = sim.journal.wait()
         check_left(exchange, (exchange.bytes_sent - len(HEAD)) // 1007)
         assert exchange.bytes_sent > before.bytes_sent
+        client.socket.close()
 
 
 def test_a_large_piece_is_written_in_several() -> None:

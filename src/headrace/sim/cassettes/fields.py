@@ -25,6 +25,11 @@ _LONGEST_NAME = 1024
 _LONGEST_VALUE = 64 * 1024
 _DEEPEST = 1000
 _SLICE = 64 * 1024
+_FRAME_END = b"\n\n"
+_IN_NAMES = (
+    b"auth", b"token", b"secret", b"key", b"pass", b"pwd", b"bearer", b"jwt", b"assertion", b"credential", b"cookie",
+    b"session", b'"value', b'"data"', b"openai-", b"anthropic-", b"openai_", b"anthropic_", b"sec-", b"sec_", b"\\u",
+)  # fmt: skip
 
 _PAIR = re.compile(rb"(?:^|[?&;#])([^=?&;#\s\"{}]{1,200})=([^&;#\s\"]+)")
 _PART = re.compile(
@@ -65,6 +70,7 @@ class JsonFields:
         self._place: Place | None = None
         self._slash = b""
         self._empty_line = False
+        self._at_frame = True
 
     def feed(self, data: bytes) -> list[str]:
         """Take bytes in, and give the secrets that have ended in them."""
@@ -72,7 +78,11 @@ class JsonFields:
         data = self._slash + data
         self._slash, at = b"", 0
         while at < len(data):
-            at = self._string(data, at, found) if self._in_string else self._between(data, at)
+            if self._at_frame:
+                at = _first_frame(data, at)
+                self._at_frame = at == len(data)
+            else:
+                at = self._string(data, at, found) if self._in_string else self._between(data, at)
         self.waiting = len(self._kept) + len(self._slash) if self._kept is not None and self._place is not None else 0
         return found
 
@@ -84,7 +94,8 @@ class JsonFields:
         sign = mark[0]
         empty, self._empty_line = self._empty_line, sign == b"\n"
         if sign == b"\n" and empty:
-            self._levels.clear()  # a frame's end
+            self._levels.clear()
+            self._at_frame = True
         elif sign == b'"':
             self._begin(level)
         elif sign in b"{[":
@@ -135,6 +146,16 @@ class JsonFields:
             self._levels[-1].name = text
         elif was_answered(self._place, text):
             found.append(text)
+
+
+def _first_frame(data: bytes, at: int) -> int:
+    """Pass over whole frames with no word in them that a secret's name has: nearly all of a stream."""
+    while (end := data.find(_FRAME_END, at)) >= 0:
+        frame = data[at:end].lower()
+        if any(word in frame for word in _IN_NAMES):
+            return at
+        at = end + len(_FRAME_END)
+    return at
 
 
 def json_secrets(data: bytes) -> Iterator[str]:
