@@ -96,8 +96,13 @@ class Stream(StreamBase):
 
     def __iter__(self) -> Iterator[Event]:
         """Give the events."""
-        for event, _ in self._pairs():
-            yield event
+        self._check()
+        while True:
+            for event, _ in self._pairs_there():
+                yield event
+            if not self._more():
+                break
+        self._raise_if_failed()
 
     @property
     def raw_stream(self) -> Iterator[tuple[Event, Frame | None]]:
@@ -139,10 +144,12 @@ class Stream(StreamBase):
     @property
     def text_stream(self) -> Iterator[str]:
         """The text of choice 0, piece by piece."""
-        for event, _ in self._pairs():
-            text = self.text_of(event)
-            if text:
-                yield text
+        self._check()
+        while True:
+            yield from self._texts_there()
+            if not self._more():
+                break
+        self._raise_if_failed()
 
     def wait_first_token(self) -> bool:
         """Wait for the first token of text, thinking or a tool call; it stays to be read.
@@ -237,8 +244,7 @@ class Stream(StreamBase):
     def _pairs(self) -> Iterator[tuple[Event, Frame | None]]:
         self._check()
         while True:
-            while (pair := self._next()) is not None:
-                yield pair
+            yield from self._pairs_there()
             if not self._more():
                 break
         self._raise_if_failed()
