@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from headrace.errors import HeadraceError, TransportError, UsageError
 from headrace.stream.base import StreamBase, now
-from headrace.stream.callbacks import check_callbacks
+from headrace.stream.callbacks import check_callbacks, refuse_awaitable
 from headrace.transport.base import WaitExpired
 
 if TYPE_CHECKING:
@@ -214,19 +214,19 @@ class Stream(StreamBase):
         try:
             for event, text in self._told(failure, text=on_text is not None):
                 if on_event is not None:
-                    on_event(event)
+                    refuse_awaitable(on_event(event))
                 if text and on_text is not None:
-                    on_text(text)
+                    refuse_awaitable(on_text(text))
         finally:
             self.close()
         message = self.message
         if not failure:
             if on_done is not None:
-                on_done(message)
+                refuse_awaitable(on_done(message))
         elif on_error is None:
             raise failure[0]
         else:
-            on_error(failure[0])
+            refuse_awaitable(on_error(failure[0]))
         return message
 
     def _told(self, failure: list[HeadraceError], *, text: bool) -> Iterator[tuple[Event, str | None]]:

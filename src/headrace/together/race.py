@@ -7,6 +7,7 @@ had said by then is still to be read; who fails before its first token is out, a
 from __future__ import annotations
 
 import asyncio
+import math
 import queue
 import threading
 from typing import TYPE_CHECKING, Any, Generic, overload
@@ -29,7 +30,7 @@ class _Raced(Together[K, S], Generic[K, S]):
 
     def __init__(self, streams: dict[K, S], stagger_s: float) -> None:
         super().__init__(streams)
-        if stagger_s < 0:
+        if not stagger_s >= 0:  # nor what is no number
             raise UsageError(f"stagger_s must not be below 0, it is {stagger_s}")
         self.winner: K | None = None
         self._decided = False
@@ -104,7 +105,7 @@ class Race(_Raced[K, Stream]):
                 thread.start()
                 running += 1
             try:
-                result = self._results.get(timeout=self._stagger_s if waiting else None)
+                result = self._results.get(timeout=self._stagger_s if waiting and self._stagger_s < math.inf else None)
             except queue.Empty:
                 continue
             running -= 1
