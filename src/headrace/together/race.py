@@ -34,7 +34,7 @@ class _Raced(Together[K, S], Generic[K, S]):
             raise UsageError(f"stagger_s must not be below 0, it is {stagger_s}")
         self.winner: K | None = None
         self._decided = False
-        self._stagger_s = stagger_s
+        self._wait_s = stagger_s if stagger_s < math.inf else None
 
     def _win(self, label: K) -> None:
         self.winner, self._decided = label, True
@@ -105,7 +105,7 @@ class Race(_Raced[K, Stream]):
                 thread.start()
                 running += 1
             try:
-                result = self._results.get(timeout=self._stagger_s if waiting and self._stagger_s < math.inf else None)
+                result = self._results.get(timeout=self._wait_s if waiting else None)
             except queue.Empty:
                 continue
             running -= 1
@@ -185,7 +185,7 @@ class AsyncRace(_Raced[K, AsyncStream]):
                 tasks[task] = label
                 running.add(task)
             done, running = await asyncio.wait(
-                running, timeout=self._stagger_s if waiting else None, return_when=asyncio.FIRST_COMPLETED
+                running, timeout=self._wait_s if waiting else None, return_when=asyncio.FIRST_COMPLETED
             )
             ended = [tasks[task] for task in done if task.result()]
             if self._decided:
