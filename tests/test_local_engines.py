@@ -156,6 +156,7 @@ def test_another_server_is_none(name: str, routes: dict[str, Script], serve: Ser
         [b"SSH-2.0-OpenSSH\r\n", CLOSE],
         [b"HTTP/1.1 two hundred\r\n\r\n", CLOSE],
         [b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nshort", CLOSE],
+        [b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999999\r\n\r\n{}", STALL],
         [b"HTTP/1.1 200 OK\r\n" + b"X-A: b\r\n" * 1000 + b"\r\n", CLOSE],
         [b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 300_000, STALL],
         [b"HTTP/1.1 200 OK\r\nContent-Length: 999999\r\n\r\n", Drip(b"x" * 4096, 0.0)],
@@ -192,6 +193,11 @@ def test_who_is_silent_is_not_waited_for(script: Script, serve: Serve) -> None:
 )
 def test_how_an_answer_may_end(script: Script, serve: Serve) -> None:
     assert look("ollama", serve(NOTHING, routes={**OLLAMA, "/": script})).state == "found"
+
+
+def test_a_length_that_is_no_number_of_anybody_s(serve: Serve) -> None:
+    server = serve([b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n{}", STALL])
+    assert look("lmstudio", server).state == "other"
 
 
 def test_nobody_listens(free_port: int) -> None:

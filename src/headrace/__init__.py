@@ -65,7 +65,7 @@ from headrace.events import (
 )
 from headrace.flow.bounds import has_complete_code_block
 from headrace.flow.deadlines import Timeouts
-from headrace.flow.exchange import Timing
+from headrace.flow.timing import Timing
 from headrace.message import Choice, Message, Part, ToolCall
 from headrace.stream import AsyncStream, Stream
 from headrace.together import AsyncMerge, AsyncRace, Merge, Race, gather, merge, race

@@ -35,6 +35,7 @@ State = Literal["found", "empty", "other", "silent", "down", "elsewhere"]
 """Of a place: an engine with models; one without; another server; nothing is said; nobody listens; not on loopback."""
 
 _LARGEST = 256 * 1024  # of an answer, in bytes
+_MOST_DIGITS = 12  # of a length that somebody may mean
 _UNDER_WAY = (0, errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULDBLOCK", errno.EWOULDBLOCK))
 
 
@@ -200,7 +201,7 @@ def _is_whole(data: bytearray) -> bool:
     for line in head.split(b"\r\n")[1:]:
         name, _, value = line.partition(b":")
         if name.strip().lower() == b"content-length" and value.strip().isdigit():
-            return len(body) >= int(value)
+            return len(value.strip()) > _MOST_DIGITS or len(body) >= int(value)  # the first is no answer at all
     return False
 
 
@@ -222,7 +223,7 @@ def _read(data: bytes) -> Answer | None:
     try:
         response.begin()
         return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
-    except (http.client.HTTPException, ValueError, OSError):
+    except (http.client.HTTPException, ValueError, OverflowError, OSError):
         return None
 
 

@@ -231,17 +231,22 @@ class Fold:
         """Name the parts that have started and not ended."""
         return [p.id for p in self._parts.values() if not p.ended]
 
+    def add(self, event: PartDelta) -> None:
+        """Take a delta in, as `feed` does: most events are one."""
+        self._made = None
+        part = self._parts[event.part]
+        part.pieces.append(event.text)
+        if event.logprobs is not None:
+            if part.logprobs is None:
+                part.logprobs = []
+            part.logprobs.extend(event.logprobs)
+
     def feed(self, event: Event) -> None:
         """Take an event in."""
         self._made = None
         match event:
             case PartDelta():
-                part = self._parts[event.part]
-                part.pieces.append(event.text)
-                if event.logprobs is not None:
-                    if part.logprobs is None:
-                        part.logprobs = []
-                    part.logprobs.extend(event.logprobs)
+                self.add(event)
             case PartStart():
                 self._parts[event.part] = _Open(event, self._step)
                 self._attempt_parts.append(event.part)

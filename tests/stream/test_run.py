@@ -176,6 +176,15 @@ def test_blocking_code_cannot_await(callback: Any, serve: Serve) -> None:
     assert server.peers == []
 
 
+def test_what_a_blocking_callback_gave_is_not_awaited(serve: Serve) -> None:
+    async def later() -> None: ...
+
+    for given in ("on_text", "on_event", "on_done"):
+        server = serve(whole(GOOD))
+        with pytest.raises(UsageError, match="something to await"):
+            stream_of("sync", **ask(server)).run(**{given: lambda _: later()})
+
+
 def test_a_slow_callback_holds_the_stream_back(serve: Serve) -> None:
     """The next event is not asked for before the callback has ended."""
     gate = Gate()

@@ -303,8 +303,11 @@ def test_what_makes_no_sense(face: Face, serve: Serve) -> None:
         for make in (headrace.merge, headrace.gather, headrace.race):
             with pytest.raises(UsageError, match=text):
                 make(given)
-    with pytest.raises(UsageError, match="at least 1, not 0"):
-        headrace.merge([one], max_concurrency=0)
+    for most in (0, "2", 2.5):
+        with pytest.raises(UsageError, match="a whole number of at least 1, not"):
+            headrace.merge([one], max_concurrency=most)  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match="typo"):  # it is the caller's own, and says so
+        headrace.merge(stream_of(face, **ask(serve(good("x"))), typo=1) for _ in range(2))
     with pytest.raises(UsageError, match="no stream has the label 'b'; there are 'a'"):
         headrace.merge({"a": one}).cancel("b")
 
@@ -318,6 +321,75 @@ def test_what_makes_no_sense(face: Face, serve: Serve) -> None:
                 headrace.merge({"a": one})
 
     blocking() if face == "sync" else asyncio.run(asynchronous())
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_closing_it_elsewhere_wakes_its_reader(face: Face, serve: Serve) -> None:
+    server = serve([begun("Hi"), STALL])
+    merged: Any = headrace.merge(streams(face, {"a": server}))
+
+    def blocking() -> None:
+        with merged as m:
+            for _, event in m:
+                if isinstance(event, PartDelta):
+                    threading.Thread(target=merged.close).start()
+
+    async def asynchronous() -> None:
+        closing: set[asyncio.Task[None]] = set()
+        async with merged as m:
+            async for _, event in m:
+                if isinstance(event, PartDelta):
+                    closing.add(asyncio.create_task(merged.aclose()))
+        await asyncio.gather(*closing)
+
+    with pytest.raises(UsageError, match="was left"):
+        blocking() if face == "sync" else asyncio.run(asynchronous())
+    assert server.peers[0].wait_gone()
+
+
+def test_a_thread_that_cannot_be_had(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    servers = {label: serve([begun("Hi"), STALL]) for label in "abc"}
+    start, started = threading.Thread.start, list[threading.Thread]()
+
+    def scarce(thread: threading.Thread) -> None:
+        if thread.name.startswith("headrace-merge") and len(started) == 2:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    given = streams("sync", servers)
+    monkeypatch.setattr(threading.Thread, "start", scarce)
+    with pytest.raises(RuntimeError, match="new thread"):
+        headrace.merge(given).__enter__()
+    assert not any(thread.is_alive() for thread in started if thread.name.startswith("headrace-merge"))
+    for server in servers.values():
+        assert open_sockets(server.port) == 0
+
+
+async def test_a_source_that_somebody_else_cancelled(serve: Serve) -> None:
+    async def source() -> Any:
+        yield chunked_text("Hi")
+        task = asyncio.create_task(asyncio.sleep(GONE_S))
+        task.cancel()
+        await task
+
+    def chunked_text(text: str) -> dict[str, Any]:
+        return {"choices": [{"index": 0, "delta": {"content": text}}]}
+
+    async with headrace.merge({"a": headrace.adopt(source())}) as merged:
+        async for _ in merged:
+            pass
+    assert isinstance(merged.errors["a"], TruncatedError)
+    good_one = stream_of("async", **ask(serve(good("x"))))
+    async with headrace.race([headrace.adopt(source_of_nothing()), good_one]) as s:
+        assert await s.get_final_text() == "x"
+
+
+async def source_of_nothing() -> Any:
+    task = asyncio.create_task(asyncio.sleep(GONE_S))
+    task.cancel()
+    await task
+    yield {}
 
 
 # -- gather

@@ -2,16 +2,27 @@
 
 import re
 import sys
+from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
 from hypothesis import example, given, strategies as st
 
 from headrace.errors import FrameTooLarge
+from headrace.wire import framing
 from headrace.wire.framing import MAX_FRAME, Frame, SSEFramer
 from tests.wire.streams import Cuts, cut
 
 BOM = b"\xef\xbb\xbf"
+
+
+@pytest.fixture(params=["as it is", "any chunk may hold many frames"], autouse=True, scope="module")
+def many(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Have everything here be read twice: small chunks too by the way that backlogs go."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param != "as it is":
+            patch.setattr(framing, "_MANY", 0)
+        yield
 
 
 def frames(data: bytes, cuts: Cuts = None) -> list[Frame]:
@@ -189,6 +200,22 @@ def test_any_bytes_are_read_by_the_book(data: bytes, cuts: list[int], bom: bool)
     assert [frame for frame in whole if not frame.truncated] == expected
     assert frames(data, cuts) == whole
     assert frames(data, 1) == whole
+
+
+usual = st.tuples(
+    st.sampled_from([b"", b"", b"event: x\n", b"event: y\n", b"event: \xff\n", b"event:x\n", b"event: x\nid: 1\n"]),
+    st.sampled_from([b"data: 1", b"data: {}", b"data: \xff ", b"data: ", b"data:1", b"data: 1\ndata: 2"]),
+    st.sampled_from([b"", b"", b"", b"\nid: 3", b"\nevent: z"]),
+    st.sampled_from([b"\n\n", b"\n\n", b"\n\n\n", b"\n"]),
+).map(b"".join)  # fmt: skip
+
+
+@given(st.lists(usual, max_size=12).map(b"".join), st.lists(st.integers(0, 300), max_size=6))
+@example(b"event: x\ndata: 1\n\nevent: y\ndata: 2\n\ndata: 3\n\nevent: x\ndata: 4\n\nevent: x\ndata: 5\n\n", [9, 17])
+def test_many_blocks_at_once_are_read_by_the_book(data: bytes, cuts: list[int]) -> None:
+    expected = by_the_book(data)
+    for how in (None, 1, 7, cuts):
+        assert [frame for frame in frames(data, how) if not frame.truncated] == expected
 
 
 # -- the limit

@@ -1,5 +1,6 @@
 """Any cutting of the bytes gives the same events: whole, byte by byte, in two anywhere, at random."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -8,9 +9,20 @@ from hypothesis import given, settings, strategies as st
 from headrace.errors import FrameTooLarge
 from headrace.events import Event
 from headrace.message import fold
+from headrace.wire import framing
 from headrace.wire.framing import SSEFramer
 from tests.wire.samples import EVERY, SAMPLES, TEXT
 from tests.wire.streams import cut, decode, new_decoder
+
+
+@pytest.fixture(params=["as it is", "any chunk may hold many frames"], autouse=True, scope="module")
+def many(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Have everything here be read twice: small chunks too by the way that backlogs go."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param != "as it is":
+            patch.setattr(framing, "_MANY", 0)
+        yield
+
 
 HABITS: dict[str, dict[str, Any]] = {"openai-chat": {"think_tags": True, "extension_usage": True}, "anthropic": {}}
 

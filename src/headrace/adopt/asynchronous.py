@@ -91,10 +91,17 @@ class AsyncSource:
 
     async def _next(self, wait_s: float | None) -> Any:
         assert self._iterator is not None
+        task = asyncio.current_task()
+        cancelled = task.cancelling() if task is not None else 0
         waiting = self._waiting = asyncio.timeout(wait_s)
         try:
             async with waiting:
                 piece = await anext(self._iterator, _END)
+        except asyncio.CancelledError as error:
+            if task is None or task.cancelling() > cancelled:
+                raise
+            # nobody has cancelled us: it is what the source stands on that was
+            raise BrokenStreamError("what was adopted was cancelled by somebody else") from error
         except Exception as error:
             self._raise_if_cut(waiting)
             piece = error_piece(error)

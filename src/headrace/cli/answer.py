@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from headrace.cli.display import Screen
     from headrace.cli.interrupts import Interrupts
     from headrace.events import Event, PartKind
-    from headrace.flow.exchange import Timing
+    from headrace.flow.timing import Timing
     from headrace.message import Message
     from headrace.stream import Stream
 

@@ -14,7 +14,7 @@ from headrace.cli.interrupts import READER_GONE, Interrupts
 from headrace.cli.recording import Recording, find_provider, find_wire, read_file
 from headrace.errors import HeadraceError
 from headrace.flow.chunks import Chunks
-from headrace.flow.exchange import Timing
+from headrace.flow.timing import Timing
 from headrace.wire.registry import WIRES
 
 if TYPE_CHECKING:

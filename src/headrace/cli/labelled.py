@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from headrace.cli.display import Screen
     from headrace.events import Event
-    from headrace.flow.exchange import Timing
+    from headrace.flow.timing import Timing
     from headrace.message import Message
 
 

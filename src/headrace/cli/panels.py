@@ -20,7 +20,7 @@ from headrace.cli.display import visible
 from headrace.cli.labelled import Voice
 from headrace.events import End, PartDelta, PartReplace, PartWhole, Reset, StreamWarning, UsageUpdate
 from headrace.flow.bounds import estimate_tokens
-from headrace.flow.exchange import Timing
+from headrace.flow.timing import Timing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -48,35 +48,42 @@ class Deadlines:
         self._limit_s: float | None = None
         self._started: float | None = None
         self._token: float | None = None
+        self._due: tuple[float, Phase] | None = None  # the earliest deadline, as it stands now
 
     def start(self, now: float) -> None:
         """Start the clock: the request goes out."""
         self._started = now
+        self._due = self._earliest()
 
     def progress(self, now: float) -> None:
         """Note that a token came."""
         self._token = now
+        self._due = self._earliest()
 
     def limit(self, seconds: float) -> None:
         """Set the caller's own limit, from the request on: its end is a stop, not a failure."""
         self._limit_s = seconds if self._limit_s is None else min(seconds, self._limit_s)
+        self._due = self._earliest()
 
     def next(self) -> tuple[float, Phase] | None:
         """Give the earliest deadline and what it stands for; None: there is none."""
+        return self._due
+
+    def _earliest(self) -> tuple[float, Phase] | None:
         if self._started is None:
             return None
         first, idle, total = self._timeouts
-        waits: list[tuple[float, Phase]] = []
+        due: tuple[float, Phase] | None = None
         if self._token is None:
             if first is not None:
-                waits.append((self._started + first, "first_token"))
+                due = self._started + first, "first_token"
         elif idle is not None:
-            waits.append((self._token + idle, "idle"))
-        if total is not None:
-            waits.append((self._started + total, "total"))
-        if self._limit_s is not None:
-            waits.append((self._started + self._limit_s, "limit"))
-        return min(waits) if waits else None
+            due = self._token + idle, "idle"
+        if self._limit_s is not None and (due is None or self._started + self._limit_s < due[0]):
+            due = self._started + self._limit_s, "limit"
+        if total is not None and (due is None or self._started + total < due[0]):
+            due = self._started + total, "total"
+        return due
 
     def describe(self, phase: Phase) -> str:
         """Say in words what a deadline of the timeouts means."""
@@ -89,5 +96,8 @@ class Deadlines:
 
     def wait_s(self, now: float) -> float | None:
         """Give the seconds that are left until the earliest deadline, at least 0; None: no bound."""
-        due = self.next()
-        return None if due is None else max(0.0, due[0] - now)
+        due = self._due
+        if due is None:
+            return None
+        left_s = due[0] - now
+        return left_s if left_s > 0 else 0.0

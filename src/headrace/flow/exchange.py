@@ -13,22 +13,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
-from msgspec import Struct
 
 from headrace.errors import ErrorInfo, UsageError, WireError, redact
-from headrace.events import (
-    End,
-    PartDelta,
-    PartEnd,
-    PartStart,
-    PartWhole,
-    StreamWarning,
-    Usage,
-    UsageUpdate,
-)
+from headrace.events import End, PartDelta, PartEnd, PartStart, PartWhole, StreamWarning, Usage, UsageUpdate
 from headrace.flow.bounds import estimate_tokens
 from headrace.flow.chunks import Chunks
 from headrace.flow.deadlines import Deadlines, Timeouts
+from headrace.flow.timing import Timing
 from headrace.grammar import Grammar
 from headrace.message import Fold
 from headrace.wire.failures import error_from_response, request_id, unexpected
@@ -53,22 +44,6 @@ _EARLY_S = 0.005  # event loops' timers may fire a little early
 _OWN_ENDS = ("complete", "length", "tool_calls", "filtered", "refused", "paused")
 _REFUSAL_S = 10.0  # for its body to come; the status says enough by then
 _MAX_WHOLE = 16 * 1024 * 1024  # of an answer that came as one document
-
-
-class Timing(Struct):
-    """When what came, in seconds from the sending of the request; None: not yet.
-
-    Attributes:
-        head_s: the response's headers.
-        first_token_s: the first token of text, thinking or a tool call.
-        last_token_s: the last one.
-        total_s: the end.
-    """
-
-    head_s: float | None = None
-    first_token_s: float | None = None
-    last_token_s: float | None = None
-    total_s: float | None = None
 
 
 class Exchange:
@@ -268,23 +243,44 @@ class Exchange:
             self._frames(batch, self._framer.feed(chunk), now)
 
     def _frames(self, batch: Batch, frames: Iterable[Frame], now: float) -> None:
-        decoder = self._decoder
-        decode = decoder.feed
         try:
-            for frame in frames:
-                before = len(batch)
-                try:
-                    self._take(batch, decode(frame), frame, now)
-                finally:
-                    if self._chunks is not None:
-                        # not what is ours: an estimate, the end that a condition makes
-                        read = [event for event, of in batch[before:] if of is frame]
-                        stop = decoder.native_stop_reason
-                        self._chunks.feed(frame, read, now - self._began, native_stop_reason=stop)
-                if self.done:
-                    return
+            if self._bounds or self._chunks is not None or self._grammar is not None:
+                self._watched(batch, frames, now)
+            else:
+                self._unwatched(batch, frames, now)
         except WireError as error:
             self._broken(batch, error, now)
+
+    def _watched(self, batch: Batch, frames: Iterable[Frame], now: float) -> None:
+        for frame in frames:
+            before = len(batch)
+            try:
+                self._take(batch, self._decoder.feed(frame), frame, now)
+            finally:
+                if self._chunks is not None:
+                    # not what is ours: an estimate, the end that a condition makes
+                    read = [event for event, of in batch[before:] if of is frame]
+                    stop = self._decoder.native_stop_reason
+                    self._chunks.feed(frame, read, now - self._began, native_stop_reason=stop)
+            if self.done:
+                return
+
+    def _unwatched(self, batch: Batch, frames: Iterable[Frame], now: float) -> None:
+        """Do what `_watched` does, when nobody but the fold looks at each event: a token costs little here."""
+        decode, add = self._decoder.feed, self._fold.add
+        moved = False
+        for frame in frames:
+            for event in decode(frame):
+                if type(event) is PartDelta:
+                    if not moved:  # all that one chunk brings came at one time
+                        moved = True
+                        self._progress(now)
+                    add(event)
+                    batch.append((event, frame))
+                else:
+                    self._emit(batch, event, frame, now)
+                    if self.done:
+                        return
 
     def _take(self, batch: Batch, events: Iterable[Event], frame: Frame | None, now: float) -> None:
         for event in events:

@@ -111,8 +111,13 @@ class AsyncStream(StreamBase):
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         """Give the events."""
-        async for event, _ in self._pairs():
-            yield event
+        self._check()
+        while True:
+            for event, _ in self._pairs_there():
+                yield event
+            if not await self._more():
+                break
+        self._raise_if_failed()
 
     @property
     def raw_stream(self) -> AsyncIterator[tuple[Event, Frame | None]]:
@@ -154,10 +159,13 @@ class AsyncStream(StreamBase):
     @property
     async def text_stream(self) -> AsyncIterator[str]:
         """The text of choice 0, piece by piece."""
-        async for event, _ in self._pairs():
-            text = self.text_of(event)
-            if text:
+        self._check()
+        while True:
+            for text in self._texts_there():
                 yield text
+            if not await self._more():
+                break
+        self._raise_if_failed()
 
     async def wait_first_token(self) -> bool:
         """Wait for the first token of text, thinking or a tool call; it stays to be read.
@@ -244,7 +252,7 @@ class AsyncStream(StreamBase):
     async def _pairs(self) -> AsyncIterator[tuple[Event, Frame | None]]:
         self._check()
         while True:
-            while (pair := self._next()) is not None:
+            for pair in self._pairs_there():
                 yield pair
             if not await self._more():
                 break

@@ -12,10 +12,13 @@ from headrace.events import PartDelta, PartReplace, PartWhole, Reset
 from headrace.flow.bounds import Limit, Until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from headrace.events import Event
     from headrace.flow.bounds import Condition
     from headrace.flow.chunks import Chunk, Chunks
-    from headrace.flow.exchange import Batch, Exchange, Timing
+    from headrace.flow.exchange import Batch, Exchange
+    from headrace.flow.timing import Timing
     from headrace.message import Message
     from headrace.wire.framing import Frame
     from headrace.wire.registry import HTTPRequest
@@ -96,21 +99,35 @@ class StreamBase:
         if self._state == "closed":
             raise UsageError("this stream's block was left, and its connection closed; its message is still there")
 
-    def _next(self) -> tuple[Event, Frame | None] | None:
-        """Give what is pending; after a cancel, only the end is."""
+    def _wanted(self) -> bool:
+        """Whether something is pending; after a cancel, only the end is."""
         if self._state != "open":
             self._check()
         exchange = self._exchange
         if exchange.cancel_requested and not exchange.done:
             self._pending.clear()
-        return self._pending.popleft() if self._pending else None
+        return bool(self._pending)
+
+    def _pairs_there(self) -> Iterator[tuple[Event, Frame | None]]:
+        """Give what is pending, one by one: between two of them the user may do whatever comes to mind."""
+        pending, exchange = self._pending, self._exchange
+        while (pending and self._state == "open" and not exchange.cancel_requested) or self._wanted():
+            yield pending.popleft()
+
+    def _texts_there(self) -> Iterator[str]:
+        """Give the pending texts of choice 0, in the same way."""
+        pending, exchange = self._pending, self._exchange
+        while (pending and self._state == "open" and not exchange.cancel_requested) or self._wanted():
+            event = pending.popleft()[0]
+            if type(event) is PartDelta and event.kind == "text" and event.choice == 0 and event.text:
+                self._said = True
+                yield event.text
+            elif text := self.text_of(event):
+                yield text
 
     def _all(self) -> Batch:
         """Give all that is pending; after a cancel, only the end is."""
-        pair = self._next()
-        if pair is None:
-            return []
-        batch = [pair, *self._pending]
+        batch = list(self._pending) if self._wanted() else []
         self._pending.clear()
         return batch
 

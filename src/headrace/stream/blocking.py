@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from headrace.errors import HeadraceError, TransportError, UsageError
 from headrace.stream.base import StreamBase, now
-from headrace.stream.callbacks import check_callbacks
+from headrace.stream.callbacks import check_callbacks, refuse_awaitable
 from headrace.transport.base import WaitExpired
 
 if TYPE_CHECKING:
@@ -96,8 +96,13 @@ class Stream(StreamBase):
 
     def __iter__(self) -> Iterator[Event]:
         """Give the events."""
-        for event, _ in self._pairs():
-            yield event
+        self._check()
+        while True:
+            for event, _ in self._pairs_there():
+                yield event
+            if not self._more():
+                break
+        self._raise_if_failed()
 
     @property
     def raw_stream(self) -> Iterator[tuple[Event, Frame | None]]:
@@ -139,10 +144,12 @@ class Stream(StreamBase):
     @property
     def text_stream(self) -> Iterator[str]:
         """The text of choice 0, piece by piece."""
-        for event, _ in self._pairs():
-            text = self.text_of(event)
-            if text:
-                yield text
+        self._check()
+        while True:
+            yield from self._texts_there()
+            if not self._more():
+                break
+        self._raise_if_failed()
 
     def wait_first_token(self) -> bool:
         """Wait for the first token of text, thinking or a tool call; it stays to be read.
@@ -207,19 +214,19 @@ class Stream(StreamBase):
         try:
             for event, text in self._told(failure, text=on_text is not None):
                 if on_event is not None:
-                    on_event(event)
+                    refuse_awaitable(on_event(event))
                 if text and on_text is not None:
-                    on_text(text)
+                    refuse_awaitable(on_text(text))
         finally:
             self.close()
         message = self.message
         if not failure:
             if on_done is not None:
-                on_done(message)
+                refuse_awaitable(on_done(message))
         elif on_error is None:
             raise failure[0]
         else:
-            on_error(failure[0])
+            refuse_awaitable(on_error(failure[0]))
         return message
 
     def _told(self, failure: list[HeadraceError], *, text: bool) -> Iterator[tuple[Event, str | None]]:
@@ -237,8 +244,7 @@ class Stream(StreamBase):
     def _pairs(self) -> Iterator[tuple[Event, Frame | None]]:
         self._check()
         while True:
-            while (pair := self._next()) is not None:
-                yield pair
+            yield from self._pairs_there()
             if not self._more():
                 break
         self._raise_if_failed()

@@ -11,6 +11,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
+def refuse_awaitable(said: object) -> None:
+    """See that nobody has to await what a callback gave.
+
+    Raises:
+        UsageError: if somebody would have to.
+    """
+    if said is not None and inspect.isawaitable(said):
+        if inspect.iscoroutine(said):
+            said.close()
+        raise UsageError("a callback gave something to await, which blocking code cannot; use headrace.astream")
+
+
 def check_callbacks(callbacks: Mapping[str, Callable[..., Any] | None], *, blocking: bool) -> None:
     """See that what was given can be called.
 

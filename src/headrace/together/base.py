@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from headrace.errors import UsageError
@@ -25,9 +24,8 @@ def labelled(streams: Any, what: str) -> tuple[dict[Any, Any], bool]:
         UsageError: if they are none, not all of one kind, already entered, or one of them is there twice.
     """
     by_label: dict[Any, Any] = {}
-    with contextlib.suppress(TypeError):  # it is neither a mapping nor a sequence
-        one = isinstance(streams, Stream | AsyncStream)
-        pairs: Any = () if one else streams if hasattr(streams, "keys") else enumerate(streams)
+    if not isinstance(streams, Stream | AsyncStream) and hasattr(streams, "__iter__"):
+        pairs: Any = streams if hasattr(streams, "keys") else enumerate(streams)
         by_label = dict(pairs)
     if not by_label:
         raise UsageError(f"{what} wants streams: a dict by label, or a list; at least one")

@@ -36,10 +36,12 @@ class Mailbox(Generic[T]):
             self._changed.notify_all()
             return True
 
-    def get(self) -> T:
-        """Wait for an item and take it."""
+    def get(self) -> T | None:
+        """Wait for an item and take it; None: the box is closed."""
         with self._changed:
-            self._changed.wait_for(lambda: bool(self._items))
+            self._changed.wait_for(lambda: self._closed or bool(self._items))
+            if not self._items:
+                return None
             item = self._items.popleft()
             self._changed.notify_all()
             return item

@@ -30,9 +30,7 @@ _WAITING = 16  # reads of a socket that may wait for the reader, of all streams 
 class _Merged(Together[K, S]):
     def __init__(self, streams: dict[K, S], max_concurrency: int | None) -> None:
         super().__init__(streams)
-        if max_concurrency is not None and max_concurrency < 1:
-            raise UsageError(f"max_concurrency must be at least 1, not {max_concurrency}")
-        self._width = min(max_concurrency or len(streams), len(streams))
+        self._width = _width(max_concurrency, len(streams))
         self._waiting = iter(list(streams.items()))
         self._pending: deque[tuple[K, Event]] = deque()
 
@@ -63,6 +61,12 @@ class _Merged(Together[K, S]):
         return self.streams[label].text_of(event)
 
 
+def _width(most: Any, count: int) -> int:
+    if most is not None and not (isinstance(most, int) and most >= 1):
+        raise UsageError(f"max_concurrency must be a whole number of at least 1, not {most!r}")
+    return min(most or count, count)
+
+
 class Merge(_Merged[K, Stream]):
     """Blocking streams side by side, each read by a thread. Use it in a ``with`` block; read it by one thread.
 
@@ -84,8 +88,12 @@ class Merge(_Merged[K, Stream]):
             name = f"headrace-merge-{number}"
             self._threads.append(threading.Thread(target=self._work, name=name, daemon=True))
         self._working = len(self._threads)
-        for thread in self._threads:
-            thread.start()
+        try:
+            for thread in self._threads:
+                thread.start()
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def __exit__(
@@ -102,7 +110,8 @@ class Merge(_Merged[K, Stream]):
         self._box.close()
         self.cancel()
         for thread in self._threads:
-            thread.join()
+            if thread.ident is not None:  # it was started
+                thread.join()
         for stream in self.streams.values():  # those whose turn had not come
             stream.close()
 
@@ -117,6 +126,7 @@ class Merge(_Merged[K, Stream]):
                 return
             item = self._box.get()
             if item is None:
+                self._check()  # it may have been closed, from another thread
                 self._working -= 1
             elif isinstance(item, BaseException):
                 raise item
@@ -189,6 +199,9 @@ class AsyncMerge(_Merged[K, AsyncStream]):
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._queue.full():
+            self._queue.get_nowait()
+        self._queue.put_nowait(None)  # who still waits for more learns that there is none
         for stream in self.streams.values():  # those whose turn had not come
             await stream.aclose()
 
@@ -203,6 +216,7 @@ class AsyncMerge(_Merged[K, AsyncStream]):
                 return
             item = await self._queue.get()
             if item is None:
+                self._check()  # it may have been closed, by another task
                 self._working -= 1
             elif isinstance(item, Exception):
                 raise item
@@ -217,9 +231,12 @@ class AsyncMerge(_Merged[K, AsyncStream]):
                 yield label, text
 
     async def _work(self) -> None:
-        for label, stream in self._waiting:
-            await self._read(label, stream)
-        await self._queue.put(None)
+        try:
+            for label, stream in self._waiting:
+                await self._read(label, stream)
+        finally:
+            if self._state == "open":  # however it ends, the reader learns of it
+                await self._queue.put(None)
 
     async def _read(self, label: K, stream: AsyncStream) -> None:
         last: Event | None = None

@@ -7,6 +7,7 @@ had said by then is still to be read; who fails before its first token is out, a
 from __future__ import annotations
 
 import asyncio
+import math
 import queue
 import threading
 from typing import TYPE_CHECKING, Any, Generic, overload
@@ -29,11 +30,11 @@ class _Raced(Together[K, S], Generic[K, S]):
 
     def __init__(self, streams: dict[K, S], stagger_s: float) -> None:
         super().__init__(streams)
-        if stagger_s < 0:
+        if not stagger_s >= 0:  # nor what is no number
             raise UsageError(f"stagger_s must not be below 0, it is {stagger_s}")
         self.winner: K | None = None
         self._decided = False
-        self._stagger_s = stagger_s
+        self._wait_s = stagger_s if stagger_s < math.inf else None
 
     def _win(self, label: K) -> None:
         self.winner, self._decided = label, True
@@ -104,7 +105,7 @@ class Race(_Raced[K, Stream]):
                 thread.start()
                 running += 1
             try:
-                result = self._results.get(timeout=self._stagger_s if waiting else None)
+                result = self._results.get(timeout=self._wait_s if waiting else None)
             except queue.Empty:
                 continue
             running -= 1
@@ -184,7 +185,7 @@ class AsyncRace(_Raced[K, AsyncStream]):
                 tasks[task] = label
                 running.add(task)
             done, running = await asyncio.wait(
-                running, timeout=self._stagger_s if waiting else None, return_when=asyncio.FIRST_COMPLETED
+                running, timeout=self._wait_s if waiting else None, return_when=asyncio.FIRST_COMPLETED
             )
             ended = [tasks[task] for task in done if task.result()]
             if self._decided:

@@ -69,7 +69,6 @@ class AsyncTransport:
                 # a proxy's answer counts as connecting too
                 timeout=aiohttp.ClientTimeout(total=None, connect=self.connect_s),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                read_bufsize=2**18,
             )
         return self._session
 
@@ -100,6 +99,7 @@ class _Connection:
         self._cut = False
         self._expired = False
         self._broken: Exception | None = None
+        self._rest = _NOTHING  # what was read, and not given out yet
         self._fed = 0
         self._deadline: float | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -146,6 +146,15 @@ class _Connection:
         )
 
     async def read(self, wait_s: float | None) -> bytes:
+        if not self._rest:
+            data = await self._read(wait_s)
+            if len(data) <= _CHUNK:
+                return data
+            self._rest = memoryview(data)
+        data, self._rest = bytes(self._rest[:_CHUNK]), self._rest[_CHUNK:]
+        return data
+
+    async def _read(self, wait_s: float | None) -> bytes:
         assert self._response is not None
         if self._broken is not None:
             raise self._broken
@@ -153,7 +162,7 @@ class _Connection:
         self._fed = content.total_bytes
         self._arm(wait_s)
         try:
-            return await content.readany()
+            return await _read_all(content)
         except WaitExpired as expired:
             if content.exception() is expired:  # else it broke in the meantime, and the next read says so
                 _forget_exception(content)
@@ -169,6 +178,7 @@ class _Connection:
 
     def cut(self) -> None:
         self._cut = True
+        self._rest = _NOTHING
         self._abort()
 
     async def close(self, *, reuse: bool) -> None:
@@ -238,6 +248,8 @@ class _Connection:
 
 
 _opening: contextvars.ContextVar[_Connection] = contextvars.ContextVar("_opening")
+_CHUNK = 65536  # given out at once: of a large backlog, more would be in no cache any more when its events are read
+_NOTHING = memoryview(b"")
 _CUT = "the stream was cut by its reader"
 
 
@@ -245,6 +257,32 @@ def _close_late(asked: asyncio.Task[aiohttp.ClientResponse]) -> None:
     """Close the response of a request that nobody waits for any more."""
     if not asked.cancelled() and asked.exception() is None:
         asked.result().close()
+
+
+async def _read_all(content: aiohttp.StreamReader) -> bytes:
+    """Wait for data, and give all that is there, as `readany` does.
+
+    Alone, that takes out each HTTP chunk by itself, and asks the parser after each whether it may go on; here it finds
+    one. Servers write each event as a chunk of its own.
+    """
+    if _READER_IS_KNOWN and type(content) is aiohttp.StreamReader:
+        await _gather(content)
+    return await content.readany()
+
+
+async def _gather(content: Any) -> None:
+    while not (content._buffer or content._eof or content._exception):
+        await content._wait("readany")
+    if len(content._buffer) > 1:
+        whole = b"".join(content._buffer)
+        content._buffer.clear()
+        content._buffer.append(whole)
+        if content._http_chunk_splits:  # where chunks end, for who asks
+            content._http_chunk_splits.clear()
+
+
+_READER_IS_KNOWN = {"_buffer", "_eof", "_exception", "_http_chunk_splits", "_wait"} <= set(dir(aiohttp.StreamReader))
+"""Whether aiohttp's reader has inside what it had in 3.14."""
 
 
 def _salvage(content: Any) -> bytes:

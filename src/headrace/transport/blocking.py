@@ -23,11 +23,13 @@ import urllib3.exceptions
 
 from headrace.errors import BrokenStreamError, ConnectError, TLSError, UsageError
 from headrace.transport.base import SETTLE_S, Head, WaitExpired, check_url, default_ssl_context, proxy_for, why_not
+from headrace.transport.chunked import Dechunker
 
 if TYPE_CHECKING:
     from headrace.wire.registry import HTTPRequest
 
 _CHUNK = 65536
+_MOMENT_S = 0.02
 
 
 class _Handle:
@@ -246,7 +248,8 @@ class _Connection:
         self._handle = _Handle()
         self._response: Any = None
         self._pool: Any = None
-        self._waits: float | None = None
+        self._bound_s: float | None = -1.0  # what the socket's waits are bound to; below 0: not known
+        self._chunks: Dechunker | None = None
         self._ended = False
 
     def open(self, request: HTTPRequest, wait_s: float | None) -> Head:
@@ -277,25 +280,62 @@ class _Connection:
         # urllib3 would give the connection back with the body's last byte, while the handle still reaches its socket:
         # a late cut would hit whoever has it next
         self._pool, response._pool, self._response = response._pool, None, response
-        self._waits = wait_s
+        # asked for without compression, and mostly given so: then the chunks are cut here, not by urllib3
+        if response._fp.chunked is True and response.headers.get("content-encoding", "identity") == "identity":
+            self._chunks = Dechunker()
         return Head(response.status, {name.lower(): value for name, value in response.headers.items()})
 
     def read(self, wait_s: float | None) -> bytes:
         around = sys.exc_info()[1]
-        if wait_s != self._waits:
-            self._waits = wait_s
-            self._handle.settimeout(wait_s)
         try:
-            data: bytes = self._response.read1(_CHUNK)
+            data = self._read(self._response, wait_s)
         except (urllib3.exceptions.HTTPError, OSError, http.client.HTTPException, ValueError) as error:
             if self._handle.cut_requested:
                 raise BrokenStreamError("the stream was cut by its reader") from None
             raise _error(error, around) from error
         if self._handle.cut_requested:
             raise BrokenStreamError("the stream was cut by its reader")
-        if not data:
-            self._ended = True
         return data
+
+    def _read(self, response: Any, wait_s: float | None) -> bytes:
+        self._bind(wait_s)
+        if self._chunks is None:
+            content: bytes = response.read1(_CHUNK)
+            self._ended = not content
+            return content
+        chunks, body = self._chunks, response._fp
+        until = None if wait_s is None else time.monotonic() + wait_s
+        content = b""
+        while not (content or chunks.done):
+            if chunks.error is not None:
+                raise http.client.HTTPException(chunks.error)
+            data = body.fp.read1(_CHUNK)  # one read of the socket, or what came with the headers
+            if data:
+                content = chunks.feed(data)
+            else:
+                chunks.finish()
+            if until is not None and not content:  # half a chunk's size is no content: the wait goes on
+                wait_s = until - time.monotonic()
+                if wait_s <= 0:
+                    raise TimeoutError
+                self._bind(wait_s)
+        if chunks.done:
+            body.close()  # of the response alone: its connection may take the next request
+            self._ended = not chunks.rest
+        return content
+
+    def _bind(self, wait_s: float | None) -> None:
+        """Bound each wait for the socket; a bound that is a moment longer stays: setting one is a system call."""
+        bound_s = wait_s
+        if wait_s is not None:
+            moment_s = min(_MOMENT_S, wait_s / 50)
+            if self._bound_s is not None and wait_s <= self._bound_s <= wait_s + moment_s:
+                return
+            bound_s = wait_s + moment_s / 2
+        elif self._bound_s is None:
+            return
+        self._bound_s = bound_s
+        self._handle.settimeout(bound_s)
 
     def cut(self) -> None:
         self._handle.cut()
@@ -306,8 +346,7 @@ class _Connection:
         if response is not None and reuse and not self._ended and not self._handle.cut_requested:
             # the last frame has come; the end of the body mostly stands behind it
             with contextlib.suppress(urllib3.exceptions.HTTPError, OSError, http.client.HTTPException, ValueError):
-                self._handle.settimeout(SETTLE_S)
-                self._ended = not response.read1(_CHUNK)
+                self._read(response, SETTLE_S)
         if response is not None and self._ended and not self._handle.cut_requested:
             self._handle.settimeout(None)
             self._handle.detach()

@@ -18,11 +18,12 @@ from headrace.errors import FrameTooLarge
 from headrace.wire.lenient_json import loads_leniently
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterable, Iterator
 
 MAX_FRAME = 16 * 1024 * 1024
 """Default limit of a frame, in bytes."""
 
+_MANY = 2000  # bytes, from which on a chunk is likely to hold many frames
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -67,6 +68,7 @@ class SSEFramer:
         self._data_size = 0
         self._event = ""
         self._id: str | None = None
+        self._name, self._named = b"", ""  # the last event's name, which mostly comes again
 
     def feed(self, chunk: bytes) -> Iterator[Frame]:
         """Take bytes in and give the frames that they complete.
@@ -95,13 +97,45 @@ class SSEFramer:
             chunk = b"".join(self._tail)
             self._tail.clear()
             self._tail_size = 0
-        lines = chunk.splitlines()  # bytes: at LF, CR and CRLF only
-        rest = b""
-        last = chunk[-1]
-        if last == 13:
-            self._after_cr = True
-        elif last != 10:
-            rest = lines.pop()
+        if _MANY < len(chunk) <= self._limit and b"\r" not in chunk:
+            chunk = yield from self._blocks(chunk)
+        if chunk:
+            lines = chunk.splitlines()  # bytes: at LF, CR and CRLF only
+            rest = b"" if chunk[-1] in b"\r\n" else lines.pop()
+            self._after_cr = chunk[-1] == 13
+            yield from self._lines(lines)
+            self._hold(rest)
+
+    def _blocks(self, chunk: bytes) -> Generator[Frame, None, bytes]:
+        """Cut many blocks at once, and give back what is left: the last one at least.
+
+        Nearly every block is one line of data, or two lines, a name and data.
+        """
+        if self._data or self._event:  # one that has begun
+            at = chunk.find(b"\n\n") + 2
+            if at > 1:
+                yield from self._lines(chunk[:at].splitlines())
+                chunk = chunk[at:]
+        named = chunk.startswith(b"event: ")
+        head = b"event: " if named else b"data: "
+        if self._data or self._event or not chunk.startswith(head):
+            return chunk
+        *blocks, last = chunk[len(head) :].split(b"\n\n" + head)
+        event, usual = "", True
+        for block in blocks:
+            data = block
+            if named:
+                name, seam, data = block.partition(b"\ndata: ")
+                if name != self._name and b"\n" not in name:
+                    self._name, self._named = name, name.decode("utf-8", "replace")
+                event, usual = self._named, name == self._name and seam != b""
+            if usual and data.rfind(b"\n") < 0:
+                yield Frame(data, event, self._id)
+            else:
+                yield from self._lines((head + block + b"\n\n").splitlines())
+        return head + last
+
+    def _lines(self, lines: Iterable[bytes]) -> Iterator[Frame]:
         data, limit = self._data, self._limit
         for line in lines:
             if line[:5] == b"data:":
@@ -120,8 +154,6 @@ class SSEFramer:
                 self._too_large()
             else:
                 self._field(line)
-        if rest:
-            self._hold(rest)
 
     def finish(self) -> Iterator[Frame]:
         """Say that no more bytes come; give a last block that lacks nothing but its end."""

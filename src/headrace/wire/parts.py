@@ -101,7 +101,10 @@ class Parts:
 
     def delta(self, out: list[Event], part: OpenPart, text: str, logprobs: list[Any] | None = None) -> None:
         """Add text to an open part; an empty text adds nothing."""
-        if part.half or (not text.isascii() and has_surrogates(text)):
+        if text.isascii() and text and not logprobs and not part.half:
+            out.append(PartDelta(part.id, text, part.kind, part.choice))
+            return
+        if part.half or has_surrogates(text):
             text = part.half + text
             part.half = ""
             if "\ud800" <= text[-1] <= "\udbff":

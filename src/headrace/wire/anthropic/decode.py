@@ -27,10 +27,12 @@ from headrace.events import (
 )
 from headrace.wire.anthropic.blocks import GROWING
 from headrace.wire.anthropic.frame import (
+    MISFITS,
     Body,
     Delta,
+    decode,
+    decode_patiently,
     delta_from_value,
-    parse,
     read_stop_reason,
     read_usage,
 )
@@ -109,18 +111,29 @@ class AnthropicDecoder:
             WireError: if the frame's data is not JSON.
         """
         out: list[Event] = []
-        if self.done or not frame.data or frame.data.isspace():
+        if self.done:
             return out
-        if frame.data[:1] != b"{" and frame.data.strip() == b"[DONE]":  # not Anthropic's; some proxies add it
-            if self._stop is not None:
+        try:
+            body = decode(frame.data)
+        except MISFITS:
+            word = frame.data.strip()
+            if word == b"[DONE]" and self._stop is not None:  # not Anthropic's; some proxies add it
                 self._finish(out)
-            return out
-        body = parse(frame, self._secrets)
-        if isinstance(body, Body):
+            if word in (b"[DONE]", b""):
+                return out
+            body = decode_patiently(frame, self._secrets)
+        if type(body) is Body:
             kind = body.type or ("error" if body.error else frame.event)
-            if kind == "content_block_delta" and body.delta is not None:
-                self._begin(out)
-                self._delta(out, body.index or 0, body.delta, frame)
+            delta = body.delta
+            if kind == "content_block_delta" and delta is not None:
+                if not self._started:
+                    self._begin(out)
+                part = self._parts.get(body.index or 0)
+                if delta.type == "text_delta" and delta.text and part is not None:
+                    self._said = True
+                    self._parts.delta(out, part, delta.text)
+                else:
+                    self._delta(out, part, body.index or 0, delta, frame)
             else:
                 self._other(out, kind, body, frame)
         elif frame.event == "error":
@@ -267,9 +280,8 @@ class AnthropicDecoder:
         if block.get("input"):
             self._inputs[index] = compact(block["input"])
 
-    def _delta(self, out: list[Event], index: int, delta: Delta, frame: Frame) -> None:
+    def _delta(self, out: list[Event], part: OpenPart | None, index: int, delta: Delta, frame: Frame) -> None:
         word = delta.type or ""
-        part = self._parts.get(index)
         if part is None:
             if word not in _BY_DELTA:
                 self._raw(out, word, frame)

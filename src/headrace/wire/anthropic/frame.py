@@ -1,4 +1,8 @@
-"""The shape of a frame's object, as far as it is needed; and usage and stop reasons in our words."""
+"""The shape of a frame's object, as far as it is needed; and usage and stop reasons in our words.
+
+`decode` is a fast typed decode, and `decode_patiently` takes what does not fit it.  What is made for every frame is
+nothing that the garbage collector need look at: it holds no ring, and is let go at once.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ if TYPE_CHECKING:
     from headrace.wire.framing import Frame
 
 
-class Delta(Struct):
+class Delta(Struct, gc=False):
     """What a block, or the message, adds."""
 
     type: str | None = None
@@ -33,7 +37,7 @@ class Delta(Struct):
     stop_details: dict[str, Any] | None = None
 
 
-class Body(Struct):
+class Body(Struct, gc=False):
     """A frame's object."""
 
     type: str | None = None
@@ -45,21 +49,22 @@ class Body(Struct):
     error: Any = None
 
 
-_decode = msgspec.json.Decoder(Body).decode
+decode = msgspec.json.Decoder(Body).decode
+"""Decode a frame's data that fits."""
+
+MISFITS = (msgspec.DecodeError, ValueError, RecursionError)
+"""What `decode` raises for data that does not."""
 
 
-def parse(frame: Frame, secrets: Iterable[str] = ()) -> Body | Any:
-    """Decode a frame; what is JSON but no object is given as it is.
+def decode_patiently(frame: Frame, secrets: Iterable[str] = ()) -> Body | Any:
+    """Decode a frame that does not fit; what is JSON but no object is given as it is.
 
     Raises:
         WireError: if it is not JSON.
     """
-    try:
-        return _decode(frame.data)
-    except (msgspec.DecodeError, ValueError, RecursionError):
-        value = loads_frame(frame.data, secrets)
-        fields = as_dict(value)
-        return value if fields is None else _from_value(fields)
+    value = loads_frame(frame.data, secrets)
+    fields = as_dict(value)
+    return value if fields is None else _from_value(fields)
 
 
 def _from_value(value: dict[str, Any]) -> Body:

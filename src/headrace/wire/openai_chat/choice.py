@@ -44,8 +44,19 @@ class ChoiceDecoder:
         delta = given.delta
         if delta is not None:
             content = delta.content
-            if type(content) is str and content and self._tags is None and _only_content(delta):
-                self._say(out, "text", content, as_list((given.logprobs or {}).get("content")))
+            if (
+                type(content) is str
+                and content
+                and self._tags is None
+                and not (delta.tool_calls or delta.reasoning_content or delta.reasoning or delta.reasoning_details)
+                and not (delta.refusal or delta.function_call or delta.annotations or delta.audio or delta.images)
+                and not (delta.executed_tools or delta.extra_content)
+            ):
+                voice = self._voice
+                if voice is not None and voice.kind == "text" and not given.logprobs:
+                    self._parts.delta(out, voice, content)
+                else:
+                    self._say(out, "text", content, as_list((given.logprobs or {}).get("content")))
             else:
                 self._delta(out, delta, given.logprobs or {})
         elif given.text:  # the legacy completions; beside a delta it only repeats it
@@ -232,22 +243,6 @@ class ChoiceDecoder:
                 self.filtered = True
                 out.append(Retract(self._index, reason=repaired(name)))
                 return
-
-
-def _only_content(delta: Delta) -> bool:
-    return not (
-        delta.tool_calls
-        or delta.reasoning_content
-        or delta.reasoning
-        or delta.reasoning_details
-        or delta.refusal
-        or delta.function_call
-        or delta.annotations
-        or delta.audio
-        or delta.images
-        or delta.executed_tools
-        or delta.extra_content
-    )
 
 
 def _details_text(details: list[Any] | None) -> str:

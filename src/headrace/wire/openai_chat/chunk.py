@@ -1,7 +1,9 @@
 """The shape of a chunk, as far as it is needed: a fast typed decode, and a patient one for what does not fit.
 
-Unknown keys are left in the native frame.  `parse` takes about 0.3 µs for a usual chunk; the patient path takes odd
-types (numbers as ids, an object as arguments, ``null`` anywhere) and lone surrogates as they come.
+Unknown keys are left in the native frame.  `decode` takes about 0.4 µs for a usual chunk, whose fields stand here in
+the order in which they come; `decode_patiently` takes odd types (numbers as ids, an object as arguments, ``null``
+anywhere) and lone surrogates as they come.  What is made for every chunk is nothing that the garbage collector need
+look at: it holds no ring, and is let go at once.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ class CallDelta(Struct):
     extra_content: dict[str, Any] | None = None
 
 
-class Delta(Struct):
+class Delta(Struct, gc=False):
     """What a choice adds."""
 
     content: str | list[Any] | None = None
@@ -53,19 +55,19 @@ class Delta(Struct):
     extra_content: dict[str, Any] | None = None
 
 
-class ChunkChoice(Struct):
+class ChunkChoice(Struct, gc=False):
     """An alternative answer's share of a chunk."""
 
     index: int = 0
     delta: Delta | None = None
-    text: str | None = None
-    finish_reason: str | None = None
     logprobs: dict[str, Any] | None = None
+    finish_reason: str | None = None
+    text: str | None = None
     content_filter_results: dict[str, Any] | None = None
     content_filter_offsets: dict[str, Any] | None = None
 
 
-class Chunk(Struct):
+class Chunk(Struct, gc=False):
     """A frame's object."""
 
     id: str | None = None
@@ -79,21 +81,22 @@ class Chunk(Struct):
     search_results: list[Any] | None = None
 
 
-_decode = msgspec.json.Decoder(Chunk).decode
+decode = msgspec.json.Decoder(Chunk).decode
+"""Decode a chunk that fits."""
+
+MISFITS = (msgspec.DecodeError, ValueError, RecursionError)
+"""What `decode` raises for one that does not."""
 
 
-def parse(frame: Frame, secrets: Iterable[str] = ()) -> Chunk | Any:
-    """Decode a frame; what is JSON but no object is given as it is.
+def decode_patiently(frame: Frame, secrets: Iterable[str] = ()) -> Chunk | Any:
+    """Decode a chunk that does not fit; what is JSON but no object is given as it is.
 
     Raises:
         WireError: if it is not JSON.
     """
-    try:
-        return _decode(frame.data)
-    except (msgspec.DecodeError, ValueError, RecursionError):
-        value = loads_frame(frame.data, secrets)
-        fields = as_dict(value)
-        return value if fields is None else from_value(fields)
+    value = loads_frame(frame.data, secrets)
+    fields = as_dict(value)
+    return value if fields is None else from_value(fields)
 
 
 def from_value(value: dict[str, Any], *, said: str = "delta") -> Chunk:

@@ -26,7 +26,7 @@ from headrace.events import (
 from headrace.wire.failures import error_from_value
 from headrace.wire.lenient_json import as_dict, compact, loads_frame, loads_leniently, repaired_deep
 from headrace.wire.openai_chat.choice import ChoiceDecoder
-from headrace.wire.openai_chat.chunk import Chunk, from_value, parse
+from headrace.wire.openai_chat.chunk import MISFITS, Chunk, decode, decode_patiently, from_value
 from headrace.wire.openai_chat.usage import read_usage
 from headrace.wire.parts import Parts
 
@@ -98,13 +98,18 @@ class OpenAIChatDecoder:
             WireError: if the frame's data is not JSON.
         """
         out: list[Event] = []
-        if self.done or not frame.data or frame.data.isspace():
+        if self.done:
             return out
-        if frame.data[:1] != b"{" and frame.data.strip() == b"[DONE]":
-            self._finish(out, marker=True)
-            return out
-        chunk = parse(frame, self._secrets)
-        if isinstance(chunk, Chunk):
+        try:
+            chunk = decode(frame.data)
+        except MISFITS:
+            word = frame.data.strip()
+            if word == b"[DONE]":
+                self._finish(out, marker=True)
+            if word in (b"[DONE]", b""):
+                return out
+            chunk = decode_patiently(frame, self._secrets)
+        if type(chunk) is Chunk:
             self._chunk(out, chunk, frame)
         elif frame.event == "error":
             self._fail(out, chunk)
@@ -140,16 +145,20 @@ class OpenAIChatDecoder:
     # -- a chunk
 
     def _chunk(self, out: list[Event], chunk: Chunk, of: Frame | dict[str, Any]) -> None:
-        if not self._started or chunk.model != self._model or self._id is None:
+        if chunk.model != self._model or self._id is None:
             self._identity(out, chunk)
-        told = False
-        for choice in chunk.choices or ():
-            told = True
+        choices = chunk.choices
+        for choice in choices or ():
             decoder = self._choices.get(choice.index)
             if decoder is None:
                 decoder = ChoiceDecoder(self._parts, choice.index, think_tags=self._think_tags)
                 self._choices[choice.index] = decoder
             decoder.feed(out, choice)
+        if not choices or chunk.usage or chunk.error or chunk.x_groq or chunk.citations or chunk.search_results:
+            self._beside(out, chunk, of)
+
+    def _beside(self, out: list[Event], chunk: Chunk, of: Frame | dict[str, Any]) -> None:
+        told = bool(chunk.choices)
         if chunk.citations or chunk.search_results:
             self._citations(out, chunk)
         usage = chunk.usage or (self._extension_usage and chunk.x_groq and as_dict(chunk.x_groq.get("usage")))
