@@ -12,7 +12,11 @@ from headrace.wire.framing import SSEFramer
 from tests.wire.samples import EVERY, SAMPLES, TEXT
 from tests.wire.streams import cut, decode, new_decoder
 
-HABITS: dict[str, dict[str, Any]] = {"openai-chat": {"think_tags": True, "extension_usage": True}, "anthropic": {}}
+HABITS: dict[str, dict[str, Any]] = {
+    "openai-chat": {"think_tags": True, "extension_usage": True},
+    "anthropic": {},
+    "openai-responses": {},
+}
 
 
 @pytest.mark.parametrize(("wire", "name"), EVERY)
