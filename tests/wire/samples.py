@@ -2,6 +2,8 @@
 
 import json
 
+from tests.wire import responses
+from tests.wire.openai_responses_samples import samples
 from tests.wire.streams import (
     DONE,
     STOP,
@@ -196,5 +198,14 @@ ANTHROPIC: dict[str, bytes] = {
     ),
 }
 
-SAMPLES: dict[str, dict[str, bytes]] = {"openai-chat": OPENAI_CHAT, "anthropic": ANTHROPIC}
+OPENAI_RESPONSES: dict[str, bytes] = {
+    **samples(TEXT),
+    "text as it is": escaped(responses.answer(*responses.message(0, TEXT.strip("\x0b"))), TEXT.strip("\x0b")),
+}
+
+SAMPLES: dict[str, dict[str, bytes]] = {
+    "openai-chat": OPENAI_CHAT,
+    "anthropic": ANTHROPIC,
+    "openai-responses": OPENAI_RESPONSES,
+}
 EVERY = [(wire, name) for wire, streams in SAMPLES.items() for name in streams]

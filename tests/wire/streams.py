@@ -14,13 +14,14 @@ from headrace.message import Fold, Message
 from headrace.wire.anthropic import AnthropicDecoder
 from headrace.wire.framing import SSEFramer
 from headrace.wire.openai_chat import OpenAIChatDecoder
+from headrace.wire.openai_responses import OpenAIResponsesDecoder
 from headrace.wire.registry import Decoder
 
 Json = dict[str, Any]
 
 Cuts = int | Iterable[int] | None
 
-WIRES = ("openai-chat", "anthropic")
+WIRES = ("openai-chat", "anthropic", "openai-responses")
 
 
 class Decoded(NamedTuple):
@@ -38,6 +39,8 @@ class Decoded(NamedTuple):
 
 
 def new_decoder(wire: str, **habits: Any) -> Decoder:
+    if wire == "openai-responses":
+        return OpenAIResponsesDecoder(**habits)
     return AnthropicDecoder(**habits) if wire == "anthropic" else OpenAIChatDecoder(**habits)
 
 

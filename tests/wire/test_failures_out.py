@@ -56,7 +56,7 @@ def reread(wire: WireName, info: ErrorInfo) -> ErrorInfo:
 def test_an_error_has_its_vendors_status_and_words(kind: str) -> None:
     status, word, code, other = TYPES[kind]
     error = {"message": "it is so", "type": word, "param": None, "code": code}
-    assert written("openai-chat", type=kind) == (status, {"error": error})
+    assert written("openai-chat", type=kind) == written("openai-responses", type=kind) == (status, {"error": error})
     body = {"type": "error", "error": {"type": other, "message": "it is so"}}
     assert written("anthropic", type=kind) == (529 if kind == "overloaded" else status, body)
 
@@ -79,7 +79,7 @@ def test_a_status_that_is_given_wins(wire: WireName, status: int) -> None:
     for kind in ("server", "invalid_request", "odd"):
         found, body = written(wire, type=kind, status=status)
         assert found == status
-        assert body["error"]["type"] == STATUSES[status][WIRES.index(wire)]
+        assert body["error"]["type"] == STATUSES[status][wire == "anthropic"]
         info = reread(wire, ErrorInfo(type=kind, message="it is so", status=status))
         assert (info.type, info.status) == (type_for_status(status), status)
 

@@ -24,7 +24,11 @@ def many(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
 
 
-HABITS: dict[str, dict[str, Any]] = {"openai-chat": {"think_tags": True, "extension_usage": True}, "anthropic": {}}
+HABITS: dict[str, dict[str, Any]] = {
+    "openai-chat": {"think_tags": True, "extension_usage": True},
+    "anthropic": {},
+    "openai-responses": {},
+}
 
 
 @pytest.mark.parametrize(("wire", "name"), EVERY)

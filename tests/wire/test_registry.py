@@ -11,6 +11,7 @@ from headrace.message import fold
 from headrace.wire.anthropic import AnthropicDecoder, AnthropicEncoder
 from headrace.wire.framing import Frame, SSEFramer
 from headrace.wire.openai_chat import OpenAIChatDecoder, OpenAIChatEncoder
+from headrace.wire.openai_responses import OpenAIResponsesDecoder, OpenAIResponsesEncoder
 from headrace.wire.providers import PROVIDERS, Provider, WireName
 from headrace.wire.registry import WIRES, detect_wire, encode_message, make_decoder, make_encoder, make_framer
 from tests.wire.encoding import DONE as END, encode, start
@@ -23,6 +24,7 @@ def test_every_wire_has_a_name_and_a_decoder() -> None:
     assert set(get_args(WireName)) == set(WIRES)
     assert isinstance(make_decoder("anthropic"), AnthropicDecoder)
     assert isinstance(make_decoder("openai-chat"), OpenAIChatDecoder)
+    assert isinstance(make_decoder("openai-responses"), OpenAIResponsesDecoder)
     for wire in WIRES:
         assert isinstance(make_framer(wire), SSEFramer)
 
@@ -30,6 +32,7 @@ def test_every_wire_has_a_name_and_a_decoder() -> None:
 def test_every_wire_has_an_encoder() -> None:
     assert isinstance(make_encoder("anthropic"), AnthropicEncoder)
     assert isinstance(make_encoder("openai-chat"), OpenAIChatEncoder)
+    assert isinstance(make_encoder("openai-responses"), OpenAIResponsesEncoder)
     events = [start(), PartWhole("t", text="x"), UsageUpdate(Usage(input_tokens=3)), END]
     for wire in WIRES:
         for data in (encode(events, wire), encode(events, wire, created=7, include_usage=False, pings=True)):
@@ -41,6 +44,7 @@ def test_every_wire_has_an_encoder() -> None:
     assert b'"prompt_tokens"' not in encode(events, "openai-chat", include_usage=False)
     assert b"event: ping" in encode(events, "anthropic", pings=True)
     assert b"event: ping" not in encode(events, "anthropic")
+    assert b'"created_at":7' in encode(events, "openai-responses", created=7)
     assert b'"created":7' in encode_message("openai-chat", fold(events), created=7)
 
 
@@ -90,6 +94,10 @@ FIRST = {
     b'{"type":"ping"}': "anthropic",
     b'{"type":"error","error":{}}': "anthropic",
     b'{"type":"message_start","x":"\\ud800\xff"}': "anthropic",
+    b'{"type":"response.created","response":{}}': "openai-responses",
+    b'{"type":"keepalive","sequence_number":0}': "openai-responses",
+    b'{"type":"error","error":{},"sequence_number":0}': "openai-responses",
+    b'{"id":"x","object":"response","output":[]}': "openai-responses",
     b'{"id":"x","choices":[]}': "openai-chat",
     b'{"type":"x","choices":[]}': "openai-chat",
     b'{"error":{"type":"x"}}': "openai-chat",
@@ -113,14 +121,14 @@ def test_a_wire_is_guessed_from_its_first_frame(data: bytes, wire: WireName) -> 
 def test_the_rows_and_their_order() -> None:
     # a key is looked for in this order when no model is named
     assert " ".join(PROVIDERS) == (
-        "openai anthropic openrouter groq deepseek mistral together fireworks xai perplexity cerebras moonshot zai "
-        "huggingface snowflake ollama lmstudio llamacpp vllm compatible sim"
+        "openai anthropic openai-responses openrouter groq deepseek mistral together fireworks xai perplexity cerebras "
+        "moonshot zai huggingface snowflake ollama lmstudio llamacpp vllm compatible sim"
     )
 
 
 @pytest.mark.parametrize("provider", ROWS, ids=lambda p: p.name)
 def test_a_row_makes_sense(provider: Provider) -> None:
-    assert re.fullmatch(r"[a-z]+", provider.name)
+    assert re.fullmatch(r"[a-z]+(-[a-z]+)?", provider.name)
     assert provider.wire in WIRES
     address = urlsplit(provider.base_url)
     if provider.simulated or not provider.base_url:  # the address is the user's to give
@@ -138,8 +146,13 @@ def test_a_row_makes_sense(provider: Provider) -> None:
 
 
 def test_no_two_rows_share_a_variable() -> None:
-    names = [name for provider in ROWS for name in provider.key_env + provider.base_url_env]
+    # one account may be had over two wires; the row that comes first is asked when no model is named
+    rows = [provider for provider in ROWS if provider.name != "openai-responses"]
+    names = [name for provider in rows for name in provider.key_env + provider.base_url_env]
     assert len(set(names)) == len(names)
+    openai, other = PROVIDERS["openai"], PROVIDERS["openai-responses"]
+    assert (openai.key_env, openai.base_url_env) == (other.key_env, other.base_url_env)
+    assert openai.base_url == other.base_url
 
 
 def test_the_habits_that_wires_depend_on() -> None:
@@ -153,4 +166,4 @@ def test_the_habits_that_wires_depend_on() -> None:
     assert of("include_usage") == ["mistral", "perplexity"]
     assert of("max_tokens_field") == ["openai"]
     assert of("think_tags") == []
-    assert of("wire") == ["anthropic"]
+    assert of("wire") == ["anthropic", "openai-responses"]

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _CHUNK = 65536
 _BOM = b"\xef\xbb\xbf"
 _BLANKS = 1024  # so many bytes without anything in them are taken for a stream's keepalives
-_NOT_YET = ("openai-responses", "gemini", "gemini-jsonarray", "ollama", "bedrock-converse", "cohere")
+_NOT_YET = ("gemini", "gemini-jsonarray", "ollama", "bedrock-converse", "cohere")
 
 
 class Recording:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-WireName = Literal["openai-chat", "anthropic"]
+WireName = Literal["openai-chat", "anthropic", "openai-responses"]
 
 
 class Provider(Struct, frozen=True, kw_only=True):
@@ -69,6 +69,14 @@ _ROWS = (
         default_model="claude-sonnet-5-5",
         models_path="/v1/models?limit=1000",
         headers={"anthropic-version": "2023-06-01"},
+    ),
+    Provider(
+        name="openai-responses",  # the same account and models as openai, over its other API
+        wire="openai-responses",
+        base_url="https://api.openai.com/v1",
+        key_env=("OPENAI_API_KEY",),
+        base_url_env=("OPENAI_BASE_URL",),
+        default_model="gpt-4o-mini",
     ),
     Provider(
         name="openrouter",

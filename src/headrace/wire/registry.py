@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from headrace.errors import UsageError
-from headrace.wire import anthropic, openai_chat
+from headrace.wire import anthropic, openai_chat, openai_responses
 from headrace.wire.framing import SSEFramer
 from headrace.wire.lenient_json import as_dict, as_list, as_text, loads_leniently
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from headrace.wire.framing import Frame
     from headrace.wire.providers import Provider, WireName
 
-WIRES: tuple[WireName, ...] = ("openai-chat", "anthropic")
+WIRES: tuple[WireName, ...] = ("openai-chat", "anthropic", "openai-responses")
 
 
 class Decoder(Protocol):
@@ -83,7 +83,11 @@ class _Room(Protocol):
         ...
 
 
-_ROOMS: dict[WireName, _Room] = {"openai-chat": openai_chat, "anthropic": anthropic}
+_ROOMS: dict[WireName, _Room] = {
+    "openai-chat": openai_chat,
+    "anthropic": anthropic,
+    "openai-responses": openai_responses,
+}
 
 
 class HTTPRequest(Struct, frozen=True):
@@ -126,6 +130,8 @@ def make_decoder(
     name = provider.name if provider else None
     if wire == "anthropic":
         return anthropic.AnthropicDecoder(provider=name, secrets=secrets)
+    if wire == "openai-responses":
+        return openai_responses.OpenAIResponsesDecoder(provider=name, secrets=secrets)
     tags = provider.think_tags if provider and think_tags is None else bool(think_tags)
     return openai_chat.OpenAIChatDecoder(
         provider=name,
@@ -148,6 +154,8 @@ def make_encoder(wire: WireName, *, created: int = 0, include_usage: bool = True
     """
     if wire == "anthropic":
         return anthropic.AnthropicEncoder(pings=pings)
+    if wire == "openai-responses":
+        return openai_responses.OpenAIResponsesEncoder(created=created)
     return openai_chat.OpenAIChatEncoder(created=created, include_usage=include_usage)
 
 
@@ -165,9 +173,16 @@ def encode_failure(wire: WireName, info: ErrorInfo) -> tuple[int, bytes]:
     return _ROOMS[wire].encode_failure(info)
 
 
-def make_framer(wire: WireName) -> SSEFramer:  # noqa: ARG001 - both wires are server-sent events
+def make_framer(wire: WireName) -> SSEFramer:  # noqa: ARG001 - all wires are server-sent events
     """Make a framer for a wire."""
     return SSEFramer()
+
+
+_PATHS: dict[WireName, str] = {
+    "openai-chat": "/chat/completions",
+    "openai-responses": "/responses",
+    "anthropic": "/v1/messages",
+}
 
 
 def encode_http(
@@ -186,8 +201,7 @@ def encode_http(
     }
     sent.update(_key_header(provider, key))
     body = _ROOMS[provider.wire].encode_request(request, provider)
-    path = "/v1/messages" if provider.wire == "anthropic" else "/chat/completions"
-    url = _base(provider, base_url) + path
+    url = _base(provider, base_url) + _PATHS[provider.wire]
     sent.update({name.lower(): value for name, value in (headers or {}).items()})
     try:
         return HTTPRequest("POST", url, sent, msgspec.json.encode(body))
@@ -230,11 +244,18 @@ def _key_header(provider: Provider, key: str | None) -> dict[str, str]:
 
 
 def detect_wire(frame: Frame) -> WireName:
-    """Guess the wire from a stream's first frame: Anthropic's carry a ``type``, OpenAI's ``choices``."""
+    """Guess the wire from a stream's first frame, or from a whole document.
+
+    Anthropic's carry a ``type``, OpenAI's ``choices`` or, of Responses, a ``type`` or an ``object`` of that name.
+    """
     try:
         value = as_dict(loads_leniently(frame.data)) or {}
     except ValueError:
         value = {}
-    if "choices" not in value and isinstance(value.get("type"), str):
-        return "anthropic"
+    word = value.get("type")
+    if "choices" not in value and isinstance(word, str):
+        numbered = word in ("error", "keepalive") and "sequence_number" in value
+        return "openai-responses" if numbered or word.startswith("response.") else "anthropic"
+    if value.get("object") == "response":
+        return "openai-responses"
     return "openai-chat"
