@@ -37,7 +37,7 @@ from tests.adopt.holding import ASYNC, SYNC, read_source
 from tests.adopt.test_sources import BEGUN, TEXT, WHOLE
 from tests.faces import FACES, Face
 from tests.servers import GONE_S, STALL, Server, chunked, head, open_sockets, whole
-from tests.wire.streams import DONE, WIRES, choice, chunk, cut, message_start, say, sse
+from tests.wire.streams import DONE, choice, chunk, cut, message_start, say, sse
 
 pytestmark = pytest.mark.usefixtures("bare", "no_collector")
 
@@ -61,7 +61,7 @@ def given(face: Face, pieces: Any) -> Any:
 
 
 @pytest.mark.parametrize("face", FACES)
-@pytest.mark.parametrize("wire", WIRES)
+@pytest.mark.parametrize("wire", WHOLE)
 @pytest.mark.parametrize("size", [1, 50, 100_000])
 def test_bytes(face: Face, wire: str, size: int) -> None:
     reading = read_source(face, given(face, cut(WHOLE[wire], size)))
@@ -69,7 +69,7 @@ def test_bytes(face: Face, wire: str, size: int) -> None:
 
 
 @pytest.mark.parametrize("face", FACES)
-@pytest.mark.parametrize("wire", WIRES)
+@pytest.mark.parametrize("wire", WHOLE)
 @pytest.mark.parametrize("lines", [None, True])
 def test_lines(face: Face, wire: str, lines: bool | None) -> None:
     for each in (WHOLE[wire].splitlines(), WHOLE[wire].decode().split("\n"), filter(None, WHOLE[wire].splitlines())):

@@ -15,7 +15,7 @@ from tests.wire.fuzz import damaged
 from tests.wire.samples import EVERY, SAMPLES
 from tests.wire.streams import Cuts, cut
 
-PROVIDER = {"openai-chat": "openai", "anthropic": "anthropic"}
+PROVIDER = {"openai-chat": "openai", "anthropic": "anthropic", "openai-responses": "openai-responses"}
 WATCHERS: tuple[dict[str, Any], ...] = ({}, {"debug": True}, {"chunks": True})
 
 

@@ -10,14 +10,23 @@ from headrace import End, StepStart, WireError
 from headrace.wire import Frame, SSEFramer, detect_wire, make_decoder, make_framer
 from headrace.wire.detect import DetectingDecoder
 from headrace.wire.providers import PROVIDERS
+from headrace.wire.registry import make_encoder
 from tests.wire.streams import DONE, WIRES, answer, block, choice, chunk, decode, say, sse
 
+HELLO = answer(*block(0, "Hello"))
 STREAMS = {
     "openai-chat": sse(say("Hello"), chunk(choice(finish="stop")), DONE),
-    "anthropic": answer(*block(0, "Hello")),
+    "anthropic": HELLO,
+    "openai-responses": b"".join(map(make_encoder("openai-responses").feed, decode("anthropic", HELLO).events)),
 }
+REASONS = {"openai-chat": "stop", "anthropic": "end_turn", "openai-responses": "completed"}
 DOCUMENTS = {
     "openai-chat": {"choices": [{"index": 0, "finish_reason": "stop", "message": {"content": "Hello"}}]},
+    "openai-responses": {
+        "object": "response",
+        "status": "completed",
+        "output": [{"type": "message", "content": [{"type": "output_text", "text": "Hello"}]}],
+    },
     "anthropic": {"type": "message", "stop_reason": "end_turn", "content": [{"type": "text", "text": "Hello"}]},
 }
 
@@ -31,7 +40,8 @@ def test_the_first_frame_tells(wire: str) -> None:
     events = [event for frame in SSEFramer().feed(STREAMS[wire]) for event in decoder.feed(frame)]
     assert events == decode(wire, STREAMS[wire]).events
     assert (decoder.wire, decoder.done, decoder.finished) == (wire, True, True)
-    assert decoder.native_stop_reason == {"openai-chat": "stop", "anthropic": "end_turn"}[wire]
+    assert decoder.native_stop_reason == decode(wire, STREAMS[wire]).message.native_stop_reason
+    assert decoder.native_stop_reason == REASONS[wire]
     assert decoder.finish() == []
 
 
