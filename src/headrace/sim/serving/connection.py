@@ -268,7 +268,7 @@ class Connection(asyncio.Protocol):
             await player.run()
         except BaseException as error:  # whatever a source's steps raise
             assert self._entry is not None
-            if isinstance(error, asyncio.CancelledError) and self._entry.ended:
+            if self._entry.ended:  # it was cancelled by whoever ended it
                 raise
             self._fail(error)
             await self._reset()
